@@ -1,0 +1,277 @@
+"""The only reader of `django.conf.settings`. Every value of `USERSIG` is read live, checked when it is read, and
+refused with `ImproperlyConfigured` that names the setting and never shows a secret."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
+
+from usersig_django.secret import Secret
+
+HMAC_SHA256: Final = "HMAC-SHA256"
+ECDSA_SHA256: Final = "ECDSA-SHA256"
+ALGORITHMS: Final = (HMAC_SHA256, ECDSA_SHA256)
+REGIONS: Final = ("china", "singapore", "seoul", "tokyo", "frankfurt", "silicon-valley", "jakarta")
+ENVIRONMENT: Final = re.compile(r"[a-z0-9_-]{1,50}")
+MIN_EXPIRE: Final = 60
+MAX_EXPIRE: Final = 315_360_000
+
+DEFAULTS: Final[Mapping[str, object]] = {
+    "ENVIRONMENT": "default",
+    "APPLICATIONS": {},
+    "EXPIRE": 86400,
+    "PRIVATE_MAP_KEY_EXPIRE": 3600,
+    "USERID_RESOLVER": "usersig_django.resolvers.primary_key",
+    "USERID_RULE": "strict",
+    "USERID_SECRET": "",
+    "RESERVED_USERIDS": ["administrator", "admin", "root", "system"],
+    "ADMIN_USERID": "administrator",
+    "ROOM_POLICY": None,
+    "ENCRYPTION_KEYS": [],
+    "THROTTLE_RATE": "60/min",
+    "CACHE_SECONDS": 10,
+    "COMPRESSION_LEVEL": 6,
+    "AUDIT_TO_DATABASE": False,
+    "REVOKE_ON_DEACTIVATION": False,
+}
+
+# Where an application's key may stand, and the algorithm each place means.
+KEY_SETTINGS: Final[Mapping[str, str]] = {
+    "SECRET_KEY": HMAC_SHA256,
+    "SECRET_KEY_FILE": HMAC_SHA256,
+    "PRIVATE_KEY": ECDSA_SHA256,
+    "PRIVATE_KEY_FILE": ECDSA_SHA256,
+}
+APPLICATION_SETTINGS: Final = ("SDKAPPID", *KEY_SETTINGS, "ALGORITHM", "EXPIRE", "REGION")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSettings:
+    """One entry of `USERSIG["APPLICATIONS"]`, checked in form; whether the key is one, its signer decides."""
+
+    environment: str
+    sdkappid: int
+    algorithm: str
+    secret: Secret
+    region: str
+    expire: int | None
+
+
+class Conf:
+    @property
+    def usersig(self) -> Mapping[str, Any]:
+        """`settings.USERSIG` as it stands. A new object here tells caches that the settings changed."""
+        usersig = getattr(settings, "USERSIG", _EMPTY)
+        if not isinstance(usersig, Mapping):
+            raise ImproperlyConfigured(f"USERSIG must be a dict, not {type(usersig).__name__}.")
+        return usersig
+
+    @property
+    def environment(self) -> str:
+        return _environment_name('USERSIG["ENVIRONMENT"]', self._get("ENVIRONMENT"))
+
+    @property
+    def applications(self) -> Mapping[str, Any]:
+        applications = self._get("APPLICATIONS")
+        if not isinstance(applications, Mapping):
+            raise ImproperlyConfigured(
+                f'USERSIG["APPLICATIONS"] must be a dict of environments, not {type(applications).__name__}.'
+            )
+        return applications
+
+    @sensitive_variables()
+    def application(self, environment: str) -> ApplicationSettings | None:
+        """The environment's entry in `APPLICATIONS`, its key read from its file where it names one."""
+        if environment not in self.applications:
+            return None
+        where = f'USERSIG["APPLICATIONS"]["{environment}"]'
+        _environment_name(f"{where}: an environment's name", environment)
+        entry = self.applications[environment]
+        if not isinstance(entry, Mapping):
+            raise ImproperlyConfigured(f"{where} must be a dict, not {type(entry).__name__}.")
+        algorithm, secret = _application_key(where, entry)
+        return ApplicationSettings(
+            environment=environment,
+            sdkappid=_integer(f'{where}["SDKAPPID"]', entry.get("SDKAPPID"), 1, 2**32 - 1),
+            algorithm=algorithm,
+            secret=secret,
+            region=_one_of(f'{where}["REGION"]', entry.get("REGION", REGIONS[0]), REGIONS),
+            expire=_expire(f'{where}["EXPIRE"]', entry["EXPIRE"]) if "EXPIRE" in entry else None,
+        )
+
+    @property
+    def expire(self) -> int:
+        return _expire('USERSIG["EXPIRE"]', self._get("EXPIRE"))
+
+    @property
+    def private_map_key_expire(self) -> int:
+        return _expire('USERSIG["PRIVATE_MAP_KEY_EXPIRE"]', self._get("PRIVATE_MAP_KEY_EXPIRE"))
+
+    @property
+    def userid_resolver(self) -> Callable[[Any], object]:
+        return _callable('USERSIG["USERID_RESOLVER"]', self._get("USERID_RESOLVER"))
+
+    @property
+    def userid_rule(self) -> Literal["strict", "printable"]:
+        rule = _one_of('USERSIG["USERID_RULE"]', self._get("USERID_RULE"), ("strict", "printable"))
+        return cast("Literal['strict', 'printable']", rule)
+
+    @property
+    @sensitive_variables()
+    def userid_secret(self) -> Secret:
+        secret = self._get("USERID_SECRET")
+        if not isinstance(secret, str) or len(secret.strip()) < 32:
+            raise ImproperlyConfigured(
+                'USERSIG["USERID_SECRET"] must be text of at least 32 characters: the `opaque` resolver '
+                "hashes with it. Set it once and never change it, or every user gets another UserID."
+            )
+        return Secret(secret.strip())
+
+    @property
+    def reserved_userids(self) -> frozenset[str]:
+        """Casefolded, `ADMIN_USERID` among them (SECURITY 1.5)."""
+        reserved = self._get("RESERVED_USERIDS")
+        if not isinstance(reserved, (list, tuple, set, frozenset)) or not all(
+            isinstance(userid, str) for userid in reserved
+        ):
+            raise ImproperlyConfigured('USERSIG["RESERVED_USERIDS"] must be a list of UserIDs.')
+        return frozenset(userid.casefold() for userid in (*reserved, self.admin_userid))
+
+    @property
+    def admin_userid(self) -> str:
+        userid = self._get("ADMIN_USERID")
+        if not isinstance(userid, str) or not userid:
+            raise ImproperlyConfigured('USERSIG["ADMIN_USERID"] must be the UserID of a Chat administrator.')
+        return userid
+
+    @property
+    def room_policy(self) -> Callable[[Any, int | str], object] | None:
+        policy = self._get("ROOM_POLICY")
+        return None if policy is None else _callable('USERSIG["ROOM_POLICY"]', policy)
+
+    @property
+    @sensitive_variables()
+    def encryption_keys(self) -> tuple[Secret, ...]:
+        keys = self._get("ENCRYPTION_KEYS")
+        if not isinstance(keys, (list, tuple)) or not all(isinstance(key, (str, bytes)) for key in keys):
+            raise ImproperlyConfigured('USERSIG["ENCRYPTION_KEYS"] must be a list of Fernet keys.')
+        try:
+            texts = [key if isinstance(key, str) else key.decode("ascii") for key in keys]
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured('USERSIG["ENCRYPTION_KEYS"] holds a key that is not ASCII.') from None
+        return tuple(Secret(text.strip()) for text in texts)
+
+    @property
+    def throttle_rate(self) -> str | None:
+        """DRF's notation, as "60/min"; None is off. `throttling` knows whether it parses."""
+        rate = self._get("THROTTLE_RATE")
+        if rate is not None and not isinstance(rate, str):
+            raise ImproperlyConfigured('USERSIG["THROTTLE_RATE"] must be text such as "60/min", or None.')
+        return rate
+
+    @property
+    def cache_seconds(self) -> int | float:
+        seconds = self._get("CACHE_SECONDS")
+        if type(seconds) not in (int, float) or not 0 <= seconds <= 3600:
+            raise ImproperlyConfigured('USERSIG["CACHE_SECONDS"] must be a number of seconds from 0 to 3600.')
+        return cast("int | float", seconds)
+
+    @property
+    def compression_level(self) -> int:
+        return _integer('USERSIG["COMPRESSION_LEVEL"]', self._get("COMPRESSION_LEVEL"), 0, 9)
+
+    @property
+    def audit_to_database(self) -> bool:
+        return self._flag("AUDIT_TO_DATABASE")
+
+    @property
+    def revoke_on_deactivation(self) -> bool:
+        return self._flag("REVOKE_ON_DEACTIVATION")
+
+    def _flag(self, name: str) -> bool:
+        value = self._get(name)
+        if type(value) is not bool:
+            raise ImproperlyConfigured(f'USERSIG["{name}"] must be True or False.')
+        return value
+
+    def _get(self, name: str) -> Any:
+        return self.usersig.get(name, DEFAULTS[name])
+
+
+# One object, so that a project without USERSIG shows caches no change at every look.
+_EMPTY: Final[Mapping[str, Any]] = {}
+
+
+@sensitive_variables()
+def _application_key(where: str, entry: Mapping[str, Any]) -> tuple[str, Secret]:
+    given = [name for name in KEY_SETTINGS if entry.get(name) not in (None, "")]
+    if len(given) != 1:
+        found = " and ".join(given) if given else "none (or an empty one)"
+        raise ImproperlyConfigured(f"{where} needs exactly one of {', '.join(KEY_SETTINGS)}; found {found}.")
+    [name] = given
+    algorithm = _one_of(f'{where}["ALGORITHM"]', entry.get("ALGORITHM", KEY_SETTINGS[name]), ALGORITHMS)
+    if algorithm != KEY_SETTINGS[name]:
+        raise ImproperlyConfigured(f"{where}: {name} holds no key for {algorithm}.")
+    text = entry[name]
+    if name.endswith("_FILE"):
+        text = _read_key_file(f'{where}["{name}"]', text)
+    if not isinstance(text, str):
+        raise ImproperlyConfigured(f'{where}["{name}"] must be text, not {type(text).__name__}.')
+    return algorithm, Secret(text.strip())
+
+
+@sensitive_variables()
+def _read_key_file(where: str, path: object) -> str:
+    if not isinstance(path, (str, Path)):
+        raise ImproperlyConfigured(f"{where} must be a path, not {type(path).__name__}.")
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        # The decoder's own exception carries the file's bytes.
+        raise ImproperlyConfigured(f"{where} names a file that is not UTF-8 text.") from None
+    except (OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"{where} names a file that cannot be read: {error}") from error
+
+
+def _environment_name(where: str, value: object) -> str:
+    if not isinstance(value, str) or not ENVIRONMENT.fullmatch(value):
+        raise ImproperlyConfigured(f"{where} must be 1..50 of a-z, 0-9, _ and -.")
+    return value
+
+
+def _expire(where: str, value: object) -> int:
+    return _integer(where, value, MIN_EXPIRE, MAX_EXPIRE)
+
+
+def _integer(where: str, value: object, low: int, high: int) -> int:
+    if type(value) is not int:
+        raise ImproperlyConfigured(f"{where} must be an int, not {type(value).__name__}.")
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{where} must be from {low} to {high}, not {value}.")
+    return value
+
+
+def _one_of(where: str, value: object, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ImproperlyConfigured(f"{where} must be one of {', '.join(choices)}.")
+    return value
+
+
+def _callable(where: str, value: object) -> Callable[..., object]:
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError as error:
+            raise ImproperlyConfigured(f"{where} cannot be imported: {error}") from error
+    if not callable(value):
+        raise ImproperlyConfigured(f"{where} must be a callable or the dotted path of one.")
+    return value
+
+
+conf: Final = Conf()

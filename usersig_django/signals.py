@@ -1,0 +1,7 @@
+"""What a project can listen to."""
+
+from django.dispatch import Signal
+
+usersig_issued = Signal()
+"""`(sender, issued, user, channel, request=None)` after a UserSig or PrivateMapKey was issued. `sender` is the class
+of `issued`, which comes without the token; `user` is who asked, or None for a command."""
