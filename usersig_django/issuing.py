@@ -1,0 +1,267 @@
+"""Everything that issues goes through here, in this order: user, UserID, reserved names, room policy, application,
+signature, audit, signal (DESIGN 4, SECURITY 1)."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+
+from usersig_django import audit
+from usersig_django.applications import get_application
+from usersig_django.audit import Event, Origin
+from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
+from usersig_django.exceptions import (
+    ImpersonationForbidden,
+    InvalidInput,
+    IssuingRefused,
+    SigningUnavailable,
+    UserIDReserved,
+    UserIDUnmappable,
+    UserInactive,
+)
+from usersig_django.rooms import get_privileges
+from usersig_django.signals import usersig_issued
+from usersig_django.signing import Privilege
+from usersig_django.signing.private_map_key import check_room
+from usersig_django.signing.userid import check_userid
+
+logger = logging.getLogger("usersig_django")
+
+# 2020-01-01: no machine that runs this is older, so an earlier clock is a wrong one (SECURITY 4).
+EARLIEST_NOW: Final = 1_577_836_800
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedUserSig:
+    """A UserSig and what is true of it. `expire` is in seconds; the datetimes are aware, in UTC."""
+
+    environment: str
+    sdkappid: int
+    userid: str
+    usersig: str = field(repr=False)
+    expire: int
+    issued_at: datetime
+    expires_at: datetime
+    key_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedPrivateMapKey:
+    """A PrivateMapKey and what is true of it. An int `room` is a numeric room, a str a string room."""
+
+    environment: str
+    sdkappid: int
+    userid: str
+    private_map_key: str = field(repr=False)
+    room: int | str
+    privileges: Privilege
+    expire: int
+    issued_at: datetime
+    expires_at: datetime
+    key_fingerprint: str
+
+
+def issue_usersig(
+    user: Any, *, environment: str | None = None, expire: int | None = None, origin: Origin | None = None
+) -> IssuedUserSig:
+    """A UserSig for a user of this project, whose UserID the configured resolver gives.
+
+    `expire`: seconds, 60..315360000; by default the application's. Raises IssuingRefused (`code` says why;
+    SigningUnavailable where no key can sign now), InvalidInput, ImproperlyConfigured, and the database's errors.
+    """
+    origin = origin or Origin(user=user)
+    with _refusals_audited(Event(audit.USERSIG, environment or "", expire=expire), origin):
+        check_user(user)
+        userid = get_userid(user)
+    return issue_usersig_for_userid(userid, environment=environment, expire=expire, origin=origin)
+
+
+def issue_usersig_for_userid(
+    userid: str,
+    *,
+    environment: str | None = None,
+    expire: int | None = None,
+    allow_reserved: bool = False,
+    origin: Origin | None = None,
+) -> IssuedUserSig:
+    """A UserSig for any UserID. The caller answers for who gets it. Arguments and errors as `issue_usersig`."""
+    origin = origin or Origin()
+    check_userid(userid, conf.userid_rule)
+    if expire is not None:
+        check_lifetime(expire)
+    with _refusals_audited(Event(audit.USERSIG, environment or "", userid=userid, expire=expire), origin):
+        if not allow_reserved:
+            check_not_reserved(userid)
+    application = get_application(environment)
+    signer = application.signer
+    now = _now()
+    expire = application.expire if expire is None else expire
+    issued = IssuedUserSig(
+        environment=application.environment,
+        sdkappid=application.sdkappid,
+        userid=userid,
+        usersig=signer.sign(userid, expire=expire, now=now),
+        expire=expire,
+        issued_at=datetime.fromtimestamp(now, UTC),
+        expires_at=datetime.fromtimestamp(now + expire, UTC),
+        key_fingerprint=signer.key_fingerprint,
+    )
+    audit.record_issued(_event(audit.USERSIG, issued), origin)
+    if usersig_issued.has_listeners(IssuedUserSig):
+        _announce(replace(issued, usersig=""), origin)
+    return issued
+
+
+def issue_private_map_key(
+    user: Any, room: int | str, *, environment: str | None = None, origin: Origin | None = None
+) -> IssuedPrivateMapKey:
+    """A PrivateMapKey for a user and a room, with the privileges that `ROOM_POLICY` grants.
+
+    `room`: an int (1..4294967294) is a numeric room, a str (1..64 bytes) a string room. Valid for
+    `PRIVATE_MAP_KEY_EXPIRE` seconds. Errors as `issue_usersig`, and RoomForbidden.
+    """
+    origin = origin or Origin(user=user)
+    check_room(room)
+    event = Event(audit.PRIVATE_MAP_KEY, environment or "", room=room)
+    with _refusals_audited(event, origin):
+        check_user(user)
+        userid = get_userid(user)
+    with _refusals_audited(replace(event, userid=userid), origin):
+        check_not_reserved(userid)
+        privileges = get_privileges(user, room)
+    return issue_private_map_key_for_userid(
+        userid, room=room, privileges=privileges, environment=environment, origin=origin
+    )
+
+
+def issue_private_map_key_for_userid(
+    userid: str,
+    *,
+    room: int | str,
+    privileges: Privilege | int,
+    environment: str | None = None,
+    expire: int | None = None,
+    allow_reserved: bool = False,
+    origin: Origin | None = None,
+) -> IssuedPrivateMapKey:
+    """A PrivateMapKey for any UserID with any privileges (1..255): no policy is asked, the caller answers for it."""
+    origin = origin or Origin()
+    check_userid(userid, conf.userid_rule)
+    check_room(room)
+    if expire is not None:
+        check_lifetime(expire)
+    event = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room, expire=expire)
+    with _refusals_audited(event, origin):
+        if not allow_reserved:
+            check_not_reserved(userid)
+    application = get_application(environment)
+    signer = application.signer
+    now = _now()
+    expire = conf.private_map_key_expire if expire is None else expire
+    issued = IssuedPrivateMapKey(
+        environment=application.environment,
+        sdkappid=application.sdkappid,
+        userid=userid,
+        private_map_key=signer.sign_private_map_key(
+            userid, room=room, privileges=privileges, expire=expire, now=now
+        ),
+        room=room,
+        privileges=Privilege(privileges),
+        expire=expire,
+        issued_at=datetime.fromtimestamp(now, UTC),
+        expires_at=datetime.fromtimestamp(now + expire, UTC),
+        key_fingerprint=signer.key_fingerprint,
+    )
+    event = _event(audit.PRIVATE_MAP_KEY, issued, room=room, privileges=int(privileges))
+    audit.record_issued(event, origin)
+    if usersig_issued.has_listeners(IssuedPrivateMapKey):
+        _announce(replace(issued, private_map_key=""), origin)
+    return issued
+
+
+aissue_usersig = sync_to_async(issue_usersig)
+aissue_usersig_for_userid = sync_to_async(issue_usersig_for_userid)
+aissue_private_map_key = sync_to_async(issue_private_map_key)
+aissue_private_map_key_for_userid = sync_to_async(issue_private_map_key_for_userid)
+
+
+def check_user(user: Any) -> None:
+    """Raises UserInactive, or ImpersonationForbidden where django-hijack or django-impersonate marked the user."""
+    if not getattr(user, "is_active", False):
+        raise UserInactive("This account is deactivated, or nobody is signed in.")
+    if getattr(user, "is_hijacked", False) or getattr(user, "is_impersonate", False):
+        raise ImpersonationForbidden("Somebody else is signed in as this user.")
+
+
+def get_userid(user: Any) -> str:
+    """What the configured resolver maps the user to.
+
+    Raises UserIDUnmappable where it fails or gives no UserID; the failure is logged as an error, by its type alone.
+    """
+    resolver = conf.userid_resolver
+    rule = conf.userid_rule
+    try:
+        userid = resolver(user)
+    except (DatabaseError, ImproperlyConfigured):
+        raise
+    except Exception as error:
+        logger.error("USERID_RESOLVER raised %s; nothing was issued.", type(error).__qualname__)
+        raise UserIDUnmappable("The resolver failed.") from error
+    try:
+        check_userid(userid, rule)
+    except InvalidInput as error:
+        logger.error("USERID_RESOLVER gave no UserID (rule %s): %s", rule, error)
+        raise UserIDUnmappable(f"The resolver gave no UserID: {error}") from error
+    return userid  # type: ignore[return-value]  # check_userid has just held it to an exact str
+
+
+def check_not_reserved(userid: str) -> None:
+    if userid.casefold() in conf.reserved_userids:
+        raise UserIDReserved(f"{userid!r} is reserved: its UserSig is an administrator's credential.")
+
+
+def check_lifetime(expire: int) -> None:
+    if type(expire) is not int or not MIN_EXPIRE <= expire <= MAX_EXPIRE:
+        raise InvalidInput(f"expire must be an int of {MIN_EXPIRE}..{MAX_EXPIRE} seconds.")
+
+
+def _now() -> int:
+    now = int(time.time())
+    if now < EARLIEST_NOW:
+        raise SigningUnavailable("The clock is before 2020-01-01: set it, or nothing will be valid.")
+    return now
+
+
+def _event(kind: str, issued: IssuedUserSig | IssuedPrivateMapKey, **room: Any) -> Event:
+    return Event(
+        kind=kind,
+        environment=issued.environment,
+        sdkappid=issued.sdkappid,
+        userid=issued.userid,
+        expire=issued.expire,
+        key_fingerprint=issued.key_fingerprint,
+        issued_at=issued.issued_at,
+        **room,
+    )
+
+
+def _announce(issued: IssuedUserSig | IssuedPrivateMapKey, origin: Origin) -> None:
+    usersig_issued.send_robust(
+        sender=type(issued), issued=issued, user=origin.user, channel=origin.channel, request=origin.request
+    )
+
+
+@contextmanager
+def _refusals_audited(event: Event, origin: Origin) -> Iterator[None]:
+    try:
+        yield
+    except IssuingRefused as refused:
+        audit.record_refused(refused.code, event, origin)
+        raise

@@ -1,0 +1,37 @@
+"""(user, room) -> privileges: asks the project's `ROOM_POLICY` and believes nothing but a `Privilege`."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+
+from usersig_django.conf import conf
+from usersig_django.exceptions import RoomForbidden
+from usersig_django.signing import Privilege
+
+logger = logging.getLogger("usersig_django")
+
+
+def get_privileges(user: Any, room: int | str) -> Privilege:
+    """What the policy lets the user do in the room (an int is a numeric room, a str a string room).
+
+    Raises RoomForbidden: no policy, no privilege, or a policy that failed or gave anything but a `Privilege`; the
+    failures are logged as errors. A DatabaseError is the database's fault and passes (SECURITY 1.7, 4).
+    """
+    policy = conf.room_policy
+    if policy is None:
+        raise RoomForbidden("No ROOM_POLICY is set, so nobody may enter a room.")
+    try:
+        privileges = policy(user, room)
+    except (DatabaseError, ImproperlyConfigured):
+        raise
+    except Exception as error:
+        logger.error("ROOM_POLICY raised %s; access to the room was refused.", type(error).__qualname__)
+        raise RoomForbidden("The room policy failed.") from error
+    if type(privileges) is not Privilege or not 0 <= privileges <= Privilege.ALL:
+        logger.error("ROOM_POLICY must return a Privilege, not %s; access was refused.", type(privileges).__qualname__)
+        raise RoomForbidden("The room policy gave no Privilege.")
+    if not privileges:
+        raise RoomForbidden("The room policy grants nothing.")
+    return privileges
