@@ -1,0 +1,9 @@
+from django.contrib import admin
+
+from example_project.models import Room
+
+
+@admin.register(Room)
+class RoomAdmin(admin.ModelAdmin):
+    list_display = ("name", "owner")
+    filter_horizontal = ("members",)
