@@ -1,0 +1,106 @@
+"""HMAC-SHA256 UserSigs: the algorithm of every SDKAppID since July 2019 (PROTOCOL 1)."""
+
+import hashlib
+import hmac
+import re
+from typing import ClassVar
+
+from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig
+from usersig_django.signing import codec
+from usersig_django.signing.claims import UserSigClaims
+from usersig_django.signing.document import Document, escape
+from usersig_django.signing.secret_key import secret_key_fault
+from usersig_django.signing.userid import is_printable_userid
+from usersig_django.signing.verifier import Reading, Signer
+
+VERSION = "2.0"
+
+# 32 bytes in canonical base64: the last digit carries four bits, the other two are zero.
+_is_signature = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=").fullmatch
+
+
+class HmacSha256Signer(Signer):
+    """Signs and verifies with the console's SecretKey, used as text and not hex-decoded."""
+
+    __slots__ = ("_keyed_hmac",)
+
+    algorithm: ClassVar[str] = "HMAC-SHA256"
+    _keyed_hmac: hmac.HMAC
+
+    def __init__(
+        self, *, sdkappid: int, secret_key: str, compression_level: int = 6, userid_rule: str = "strict"
+    ) -> None:
+        """`sdkappid` 1..4294967295; `secret_key` 32..256 printable ASCII characters; `compression_level` 0..9 (zlib);
+        `userid_rule` `"strict"` or `"printable"` (PROTOCOL 4), for signing.
+
+        Raises `InvalidKey` for a key of the wrong length, characters or kind, `InvalidInput` for the rest."""
+        try:
+            check_secret_key(secret_key)
+            key = secret_key.encode()
+        finally:
+            # Error trackers collect the locals of a traceback's frames.
+            del secret_key
+        # A keyed state signs faster than a key, and does not give it back.
+        object.__setattr__(self, "_keyed_hmac", hmac.new(key, digestmod="sha256"))
+        fingerprint = hashlib.sha256(key).hexdigest()[:8]
+        del key
+        super().__init__(sdkappid, fingerprint, compression_level, userid_rule)
+
+    def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
+        signature = self._signature(_text(userid, self._sdkappid, issued_at, expire, userbuf))
+        member = "" if userbuf is None else f'"TLS.userbuf":"{userbuf}",'
+        return (
+            f'{{"TLS.ver":"{VERSION}","TLS.identifier":"{escape(userid)}","TLS.sdkappid":{self._sdkappid},'
+            f'"TLS.expire":{expire},"TLS.time":{issued_at},{member}"TLS.sig":"{signature}"}}'
+        )
+
+    def _read(self, members: Document) -> Reading:
+        return read(members)
+
+    def _authenticate(self, reading: Reading) -> None:
+        if not hmac.compare_digest(self._signature(reading.text), reading.signature):
+            raise BadSignature("The signature was not made with this key.")
+
+    def _signature(self, text: str) -> str:
+        state = self._keyed_hmac.copy()
+        state.update(text.encode())
+        return codec.encode_base64(state.digest())
+
+
+def check_secret_key(secret_key: object) -> None:
+    """Raise `InvalidKey` unless this can be a console SecretKey; the message holds none of it (SECURITY 1.3)."""
+    fault = secret_key_fault(secret_key)
+    del secret_key
+    if fault:
+        raise InvalidKey(fault)
+
+
+def read(members: Document) -> Reading:
+    """The HMAC document that these members make; `MalformedUserSig` when they make none (SECURITY 2.3)."""
+    userid = members.get("TLS.identifier")
+    sdkappid = members.get("TLS.sdkappid")
+    issued_at = members.get("TLS.time")
+    expire = members.get("TLS.expire")
+    signature = members.get("TLS.sig")
+    userbuf = members.get("TLS.userbuf")
+    if members.get("TLS.ver") != VERSION or len(members) != (6 if userbuf is None else 7):
+        raise MalformedUserSig("The document is not that of an HMAC-SHA256 UserSig.")
+    if type(userid) is not str or not is_printable_userid(userid):
+        raise MalformedUserSig("TLS.identifier is not a UserID.")
+    if type(sdkappid) is not int or type(issued_at) is not int or type(expire) is not int:
+        raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must be numbers.")
+    if not (sdkappid and issued_at and expire):
+        raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must not be zero.")
+    if type(signature) is not str or not _is_signature(signature):
+        raise MalformedUserSig("TLS.sig is not 32 bytes in base64.")
+    if type(userbuf) is int:
+        raise MalformedUserSig("TLS.userbuf is not a string.")
+    claims = UserSigClaims(
+        sdkappid, userid, issued_at, expire, None if userbuf is None else codec.decode_base64(userbuf)
+    )
+    return Reading(claims, _text(userid, sdkappid, issued_at, expire, userbuf), signature)
+
+
+def _text(userid: str, sdkappid: int, issued_at: int, expire: int, userbuf: str | None) -> str:
+    text = f"TLS.identifier:{userid}\nTLS.sdkappid:{sdkappid}\nTLS.time:{issued_at}\nTLS.expire:{expire}\n"
+    return text if userbuf is None else f"{text}TLS.userbuf:{userbuf}\n"
