@@ -1,0 +1,326 @@
+"""Applications and their keys, which operators manage in the admin or with `usersig_keys`, and what was issued."""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import Any, Literal, cast
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models, router, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from usersig_django.conf import ALGORITHMS, ECDSA_SHA256, MAX_EXPIRE, MIN_EXPIRE, REGIONS
+from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError
+from usersig_django.sealed import SealedSecretField
+from usersig_django.secret import Secret
+from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
+
+audit_logger = logging.getLogger("usersig_django.audit")
+
+_PLACES = (
+    _("China"),
+    _("Singapore"),
+    _("Seoul"),
+    _("Tokyo"),
+    _("Frankfurt"),
+    _("Silicon Valley"),
+    _("Jakarta"),
+)
+
+
+class Application(models.Model):
+    """The SDKAppID that an environment of this project signs for."""
+
+    environment = models.CharField(
+        _("environment"),
+        max_length=50,
+        validators=[RegexValidator(r"\A[a-z0-9_-]{1,50}\Z", _("Use only a-z, 0-9, _ and -."))],
+        help_text=_('What USERSIG["ENVIRONMENT"] or a view names, as "production".'),
+    )
+    sdkappid = models.BigIntegerField(
+        _("SDKAppID"),
+        validators=[MinValueValidator(1), MaxValueValidator(2**32 - 1)],
+        help_text=_("From the application's page in Tencent Cloud's console."),
+    )
+    name = models.CharField(_("name"), max_length=100, blank=True, help_text=_("For people; signs nothing."))
+    region = models.CharField(
+        _("region"),
+        max_length=20,
+        choices=list(zip(REGIONS, _PLACES, strict=True)),
+        default=REGIONS[0],
+        help_text=_("The data centre that was chosen when the application was created."),
+    )
+    expire = models.PositiveIntegerField(
+        _("validity"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(MIN_EXPIRE), MaxValueValidator(MAX_EXPIRE)],
+        help_text=_('Seconds for which a UserSig is valid; empty: as USERSIG["EXPIRE"].'),
+    )
+    is_active = models.BooleanField(
+        _("enabled"), default=True, help_text=_("Without it nothing is issued, and the API answers 503.")
+    )
+    active_key = models.ForeignKey(
+        "SigningKey",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("active key"),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("application")
+        verbose_name_plural = _("applications")
+        ordering = ("environment",)
+        permissions = [("issue_usersig", _("Can issue UserSigs for any UserID"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment"],
+                name="usersig_application_environment",
+                violation_error_message=_("This environment has an application already."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(sdkappid__gte=1, sdkappid__lt=2**32),
+                name="usersig_application_sdkappid",
+                violation_error_message=_("The SDKAppID is out of range."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment} ({self.sdkappid})"
+
+    def activate(self, key: "SigningKey", *, by: str = "") -> bool:
+        """Sign with this key from now on. Gives False where it was the active one already.
+
+        `by`: who asks, for the audit line. Raises InvalidInput for another application's key and for a retired one,
+        InvalidKey and ImproperlyConfigured for one that cannot sign.
+        """
+        return self._rotate("activate", key, by)
+
+    def retire(self, key: "SigningKey", *, by: str = "") -> bool:
+        """Never sign or verify with this key again; an active one leaves the application without a key. Gives False
+        where it was retired already. Raises InvalidInput for another application's key."""
+        return self._rotate("retire", key, by)
+
+    def _rotate(self, act: Literal["activate", "retire"], key: "SigningKey", by: str) -> bool:
+        """One act, alone: who else rotates this application waits. Every attempt is audited."""
+        alias = router.db_for_write(Application, instance=self)
+        outcome = "failed"
+        try:
+            with transaction.atomic(using=alias):
+                applications = Application.objects.using(alias).filter(pk=self.pk)
+                # A write first: it locks the row everywhere, and unlike SELECT FOR UPDATE on SQLite too.
+                applications.update(active_key=models.F("active_key"))
+                application = applications.select_for_update().first()
+                keys = SigningKey.objects.using(alias).filter(pk=key.pk, application_id=self.pk)
+                locked = keys.select_for_update().first()
+                if application is None or locked is None:
+                    raise InvalidInput("This application has no such key.")
+                changed = application._activate(locked) if act == "activate" else application._retire(locked)
+                if changed:
+                    # Saved and not updated: the signal makes the signers forget the old key.
+                    application.save(using=alias, update_fields=["active_key", "updated_at"])
+                    locked.save(using=alias, update_fields=["activated_at", "retired_at"])
+            outcome = "done" if changed else "unchanged"
+        except (UserSigError, ImproperlyConfigured):
+            outcome = "refused"
+            raise
+        finally:
+            line = "key %s %s actor=%r environment=%r key=%s fingerprint=%r"
+            audit_logger.info(line, act, outcome, by, self.environment, key.pk, key.fingerprint)
+        self.active_key = application.active_key
+        key.activated_at, key.retired_at = locked.activated_at, locked.retired_at
+        return changed
+
+    def _activate(self, key: "SigningKey") -> bool:
+        if key.retired_at:
+            raise InvalidInput("A retired key cannot be activated: add it again if it must sign.")
+        key.signer_fingerprint()
+        if self.active_key_id == key.pk:
+            return False
+        self.active_key = key
+        key.activated_at = timezone.now()
+        return True
+
+    def _retire(self, key: "SigningKey") -> bool:
+        if self.active_key_id == key.pk:
+            self.active_key = None
+        elif key.retired_at:
+            return False
+        key.retired_at = key.retired_at or timezone.now()
+        return True
+
+
+class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
+    def update(self, **kwargs: Any) -> int:
+        value = kwargs.get("secret")
+        if hasattr(value, "resolve_expression"):
+            # An expression goes past the field, and a Value in it could be plain text.
+            for part in value.flatten():
+                if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
+                    self.model._meta.get_field("secret").get_prep_value(part.value)
+        return super().update(**kwargs)
+
+    def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
+        objs = list(objs)
+        for key in objs:
+            key.set_fingerprint()
+        return super().bulk_create(objs, *args, **kwargs)
+
+    def bulk_update(
+        self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
+        objs, fields = list(objs), set(fields)
+        if "secret" in fields:
+            fields.add("fingerprint")
+            for key in objs:
+                key.set_fingerprint()
+                key.seal()
+        return super().bulk_update(objs, sorted(fields), batch_size)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        for key in self.select_related("application"):
+            key.check_deletable()
+        return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+class SigningKey(models.Model):
+    """One key of an application: staged, active, or retired."""
+
+    # Before `secret`, which is sealed with it.
+    uid = models.UUIDField(default=uuid.uuid4, editable=False)
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="keys", verbose_name=_("application")
+    )
+    algorithm = models.CharField(
+        _("algorithm"),
+        max_length=20,
+        choices=list(zip(ALGORITHMS, ("HMAC-SHA256", _("ECDSA-SHA256 (legacy)")), strict=True)),
+        default=ALGORITHMS[0],
+        help_text=_("HMAC-SHA256, unless the application is from before July 2019 and was never upgraded."),
+    )
+    secret = SealedSecretField(_("key"))
+    fingerprint = models.CharField(_("fingerprint"), max_length=8, blank=True, editable=False)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    activated_at = models.DateTimeField(_("activated"), null=True, editable=False)
+    retired_at = models.DateTimeField(_("retired"), null=True, editable=False)
+
+    objects = SigningKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("signing key")
+        verbose_name_plural = _("signing keys")
+        ordering = ("pk",)
+        constraints = [models.UniqueConstraint(fields=["uid"], name="usersig_signingkey_uid")]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.fingerprint or '?'}"
+
+    def clean(self) -> None:
+        try:
+            self.signer_fingerprint()
+        except InvalidKey as error:
+            raise ValidationError({"secret": str(error)}) from None
+        except ImproperlyConfigured:
+            # A row that cannot be read must still take another note, or a new key.
+            pass
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        fields = kwargs.get("update_fields")
+        if fields is None or "secret" in fields:
+            self.set_fingerprint()
+        if fields and "secret" in fields:
+            kwargs["update_fields"] = {*fields, "fingerprint"}
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ProtectedError unless the key is retired and not active."""
+        self.check_deletable()
+        return super().delete(*args, **kwargs)
+
+    def check_deletable(self) -> None:
+        if self.pk is not None and not self.is_deletable:
+            raise models.ProtectedError("Only a retired key can be deleted.", {self})
+
+    @property
+    def is_active(self) -> bool:
+        return self.pk is not None and self.application.active_key_id == self.pk
+
+    @property
+    def is_deletable(self) -> bool:
+        return self.retired_at is not None and not self.is_active
+
+    def activate(self, *, by: str = "") -> bool:
+        """As `Application.activate`."""
+        return self.application.activate(self, by=by)
+
+    def retire(self, *, by: str = "") -> bool:
+        """As `Application.retire`."""
+        return self.application.retire(self, by=by)
+
+    def seal(self) -> None:
+        cast(SealedSecretField, self._meta.get_field("secret")).seal_in(self)
+
+    def set_fingerprint(self) -> None:
+        """What cannot be read keeps the fingerprint it had; what is no key has none."""
+        try:
+            self.fingerprint = self.signer_fingerprint()
+        except InvalidKey:
+            self.fingerprint = ""
+        except ImproperlyConfigured:
+            pass
+
+    @sensitive_variables()
+    def signer_fingerprint(self) -> str:
+        """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot be
+        read."""
+        if self.algorithm == ECDSA_SHA256:
+            return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
+        return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint
+
+
+class IssuedRecord(models.Model):
+    """One UserSig or PrivateMapKey that was issued; never the token."""
+
+    KINDS = [("usersig", _("UserSig")), ("private_map_key", _("PrivateMapKey"))]
+    ROOM_KINDS = [("room_id", _("numeric room")), ("str_room_id", _("string room"))]
+    CHANNELS = [("api", _("API")), ("command", _("command")), ("admin", _("admin")), ("python", _("Python"))]
+
+    # Text and no foreign key: the user may live in another database, and the record outlives the user.
+    user = models.CharField(_("user"), max_length=255, blank=True, help_text=_("Primary key of who asked."))
+    userid = models.CharField(_("UserID"), max_length=32)
+    sdkappid = models.BigIntegerField(_("SDKAppID"))
+    environment = models.CharField(_("environment"), max_length=50)
+    kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
+    room_kind = models.CharField(_("kind of room"), max_length=20, choices=ROOM_KINDS, blank=True)
+    room = models.CharField(_("room"), max_length=64, blank=True)
+    privileges = models.PositiveSmallIntegerField(_("privileges"), null=True, blank=True)
+    expire = models.PositiveIntegerField(_("validity"), help_text=_("Seconds."))
+    channel = models.CharField(_("channel"), max_length=20, choices=CHANNELS)
+    address = models.CharField(_("address"), max_length=200, blank=True)
+    issued_at = models.DateTimeField(_("issued"), db_index=True)
+    key_fingerprint = models.CharField(_("key fingerprint"), max_length=8)
+
+    class Meta:
+        verbose_name = _("issued record")
+        verbose_name_plural = _("issued records")
+        ordering = ("-issued_at", "-pk")
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["user"], name="usersig_record_user"),
+            models.Index(fields=["userid"], name="usersig_record_userid"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.userid}"

@@ -1,0 +1,203 @@
+"""A model field for key text: encrypted in the row, opened only by `reveal()` (DESIGN 7, SECURITY 5).
+
+The sealed payload begins with the row's `uid`, so a ciphertext that was moved to another row does not open there."""
+
+import re
+from typing import Any, Final
+from uuid import UUID
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import models
+from django.db.models.query_utils import DeferredAttribute
+from django.views.decorators.debug import sensitive_variables
+
+from usersig_django.conf import conf
+from usersig_django.secret import Secret
+
+# The mark tells a ciphertext from a plain text that happens to look like Fernet's.
+MARK: Final = "sealed1:"
+_is_sealed = re.compile(re.escape(MARK) + r"gAAAA[A-Za-z0-9_-]+={0,2}").fullmatch
+_UID_LENGTH: Final = 16
+# An encoder's own exception would carry the text: what is no key is for the signer to refuse.
+_ERRORS: Final = "surrogatepass"
+
+
+class Ciphertext(str):
+    """What stands in the column, whether or not it opens."""
+
+    __slots__ = ()
+
+
+class SealedSecret(Secret):
+    """The secret of a stored row. Decrypts at every `reveal()`, and raises ImproperlyConfigured, which names the row
+    and nothing of its contents, where the text does not open with `ENCRYPTION_KEYS` or belongs to another row."""
+
+    __slots__ = ("ciphertext",)
+
+    ciphertext: Ciphertext
+
+    def __init__(self, ciphertext: Ciphertext, row: models.Model) -> None:
+        self.ciphertext = ciphertext
+        self._reveal = lambda: unseal(ciphertext, row)
+
+    def __bool__(self) -> bool:
+        return bool(self.ciphertext)
+
+
+class RefusedText(Secret):
+    """Plain text where only ciphertext is taken, wrapped so that the refusal cannot show it."""
+
+    __slots__ = ()
+
+
+@sensitive_variables()
+def seal(secret: Secret, row: Any) -> Ciphertext:
+    """The secret, encrypted with the first of `ENCRYPTION_KEYS` for this row alone."""
+    ring = key_ring()
+    return Ciphertext(MARK + ring.encrypt(_uid(row) + secret.reveal().encode(errors=_ERRORS)).decode())
+
+
+@sensitive_variables()
+def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
+    """The text in a row's ciphertext. Raises ImproperlyConfigured as `SealedSecret.reveal`."""
+    name = f"{row._meta.verbose_name} row {row.pk}"
+    if not ciphertext:
+        raise ImproperlyConfigured(f"{name} holds no secret.")
+    payload = _open(ring or key_ring(), ciphertext)
+    if payload is None:
+        raise ImproperlyConfigured(f'{name}: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].')
+    if payload[:_UID_LENGTH] != _uid(row):
+        raise ImproperlyConfigured(f"{name}: the secret was sealed for another row.")
+    return payload[_UID_LENGTH:].decode(errors=_ERRORS)
+
+
+def reseal(ciphertext: str, row: Any) -> Ciphertext | None:
+    """The ciphertext under the first of `ENCRYPTION_KEYS`, opened once more to be sure; None where it is already.
+    Raises ImproperlyConfigured where the row cannot be read."""
+    ring, primary = key_ring(), key_ring(primary_only=True)
+    unseal(ciphertext, row, ring)
+    if _open(primary, ciphertext) is not None:
+        return None
+    renewed = Ciphertext(MARK + ring.rotate(ciphertext.removeprefix(MARK).encode()).decode())
+    unseal(renewed, row, primary)
+    return renewed
+
+
+def key_ring(*, primary_only: bool = False) -> MultiFernet:
+    """`ENCRYPTION_KEYS`: the first encrypts, all decrypt. Raises ImproperlyConfigured where there is none or one of
+    them is no Fernet key; never a key derived from anything else."""
+    secrets = conf.encryption_keys
+    if not secrets:
+        raise ImproperlyConfigured(
+            'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. '
+            'Make it with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+        )
+    fernets = [_fernet(position, secret) for position, secret in enumerate(secrets)]
+    return MultiFernet(fernets[:1] if primary_only else fernets)
+
+
+@sensitive_variables()
+def _fernet(position: int, secret: Secret) -> Fernet:
+    try:
+        return Fernet(secret.reveal())
+    except ValueError:
+        message = (
+            f'USERSIG["ENCRYPTION_KEYS"][{position}] is no Fernet key (44 characters of url-safe base64).'
+        )
+    raise ImproperlyConfigured(message)
+
+
+@sensitive_variables()
+def _open(ring: MultiFernet, ciphertext: str) -> bytes | None:
+    if not _is_sealed(ciphertext):
+        return None
+    try:
+        return ring.decrypt(ciphertext.removeprefix(MARK))
+    except InvalidToken:
+        return None
+
+
+def _uid(row: Any) -> bytes:
+    uid: UUID = row.uid
+    return uid.bytes
+
+
+class _SealedAttribute(DeferredAttribute):
+    """Holds the ciphertext, or until the row is saved the wrapped plain text: `vars()` never shows a key."""
+
+    field: "SealedSecretField"
+
+    def __get__(self, instance: Any, cls: type[models.Model] | None = None) -> Any:
+        value = super().__get__(instance, cls)
+        return SealedSecret(value, instance) if isinstance(value, Ciphertext) else value
+
+    def __set__(self, instance: models.Model, value: object) -> None:
+        instance.__dict__[self.field.attname] = self.field.wrap(value)
+
+
+class SealedSecretField(models.TextField):
+    """Takes plain text as `str` or `Secret`, gives a `Secret`, stores ciphertext. The model needs a `uid`
+    (UUIDField) that is declared before it and never changes."""
+
+    descriptor_class = _SealedAttribute
+    _pyi_private_set_type: Secret | str
+    _pyi_private_get_type: Secret
+
+    def wrap(self, value: object) -> Ciphertext | Secret:
+        """What an assigned value is held as. Plain text is stripped: secret files end in a newline."""
+        if isinstance(value, RefusedText):
+            raise ValueError(f"{self} takes no plain text here: only the ciphertext that dumpdata writes.")
+        if isinstance(value, SealedSecret):
+            return value.ciphertext
+        if isinstance(value, (Ciphertext, Secret)):
+            return value
+        if value is None:
+            return Ciphertext()
+        if not isinstance(value, str):
+            raise TypeError(f"{self} takes text, not {type(value).__name__}.")
+        return Ciphertext(value) if not value or _is_sealed(value) else Secret(value.strip())
+
+    def from_db_value(self, value: str | None, *_args: object) -> Ciphertext | None:
+        return None if value is None else Ciphertext(value)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001  # Django's signature
+        self.seal_in(model_instance)
+        return super().pre_save(model_instance, add)
+
+    def seal_in(self, row: models.Model) -> None:
+        """Seal what was assigned to the row and not saved yet."""
+        value = getattr(row, self.attname)
+        if not isinstance(value, SealedSecret):
+            row.__dict__[self.attname] = seal(value, row)
+
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, SealedSecret):
+            value = value.ciphertext
+        if isinstance(value, Ciphertext) or (isinstance(value, str) and (not value or _is_sealed(value))):
+            return str(value)
+        if value is None or hasattr(value, "resolve_expression"):
+            return super().get_prep_value(value)
+        del value
+        raise ValueError(
+            f"{self} writes and compares ciphertext only: assign plain text to an instance and save it."
+        )
+
+    def to_python(self, value: Any) -> Any:
+        """Reads fixtures. Django prints the value with every error raised here, so plain text is only marked here
+        and refused when the row is made of it."""
+        return RefusedText(value) if isinstance(value, str) and not _is_sealed(value) and value else value
+
+    def value_to_string(self, obj: models.Model) -> str:
+        self.seal_in(obj)
+        secret: SealedSecret = self.value_from_object(obj)
+        return str(secret.ciphertext)
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        if not value and not self.blank:
+            raise ValidationError(self.error_messages["blank"], code="blank")
+
+    def save_form_data(self, instance: models.Model, data: Any) -> None:
+        # As FileField does: an empty box keeps what is stored, since the form never shows it.
+        if data:
+            super().save_form_data(instance, data)
