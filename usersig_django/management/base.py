@@ -1,0 +1,66 @@
+"""What this package's commands share: the exit codes of DESIGN 6 and the quiet end of a closed pipe."""
+
+import os
+import sys
+from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils.translation import gettext as _
+
+from usersig_django.exceptions import InvalidUserSig, SigningUnavailable, UserSigError
+
+FAULT: Final = 1
+USAGE: Final = 2
+SOME_FAILED: Final = 3
+NOT_VERIFIED: Final = 4
+
+
+class UsersigCommand(BaseCommand, ABC):
+    """A command whose errors leave with the documented code, from a shell and from `call_command` alike."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        # Django makes the parser itself; as ours it also hands itself on to its subparsers.
+        parser.__class__ = _Parser
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            with exit_codes():
+                output = super().execute(*args, **options)
+                self.stdout.flush()
+        except BrokenPipeError:
+            if self._called_from_command_line:
+                # The interpreter flushes once more when it ends, and would complain.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return None
+        return output
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn this package's errors into CommandError with the code of DESIGN 6."""
+    try:
+        yield
+    except InvalidUserSig as error:
+        raise CommandError(str(error), returncode=NOT_VERIFIED) from error
+    except (SigningUnavailable, ImproperlyConfigured) as error:
+        raise CommandError(str(error), returncode=FAULT) from error
+    except DatabaseError as error:
+        raise CommandError(
+            _("The database failed: %(error)s") % {"error": error}, returncode=FAULT
+        ) from error
+    except UserSigError as error:
+        raise CommandError(str(error), returncode=USAGE) from error
+
+
+class _Parser(CommandParser):
+    """Gives `call_command` the code that argparse gives a shell."""
+
+    def error(self, message: str) -> NoReturn:
+        if self.called_from_command_line:
+            super().error(message)
+        raise CommandError(_("Error: %(message)s") % {"message": message}, returncode=USAGE)
