@@ -33,3 +33,18 @@ class UserSigClaims:
     def expires_at(self) -> int:
         """The last unix second at which the token is valid."""
         return self.issued_at + self.expire
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateMapKeyClaims(UserSigClaims):
+    """The contents of a PrivateMapKey: its token's, `room` (an int or a str: two kinds of room that never meet),
+    `privileges`, and the userbuf's own expiry in unix seconds."""
+
+    room: int | str
+    privileges: Privilege
+    userbuf_expires_at: int
+
+    @property
+    def expires_at(self) -> int:
+        """The last unix second at which both the token and its userbuf are valid."""
+        return min(self.issued_at + self.expire, self.userbuf_expires_at)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 from typing import ClassVar
 
 from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig
@@ -10,13 +9,12 @@ from usersig_django.signing import codec
 from usersig_django.signing.claims import UserSigClaims
 from usersig_django.signing.document import Document, escape
 from usersig_django.signing.secret_key import secret_key_fault
+from usersig_django.signing.signer import Signer
 from usersig_django.signing.userid import is_printable_userid
-from usersig_django.signing.verifier import Reading, Signer
+from usersig_django.signing.verifier import Reading
 
 VERSION = "2.0"
-
-# 32 bytes in canonical base64: the last digit carries four bits, the other two are zero.
-_is_signature = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=").fullmatch
+DIGEST_SIZE = 32
 
 
 class HmacSha256Signer(Signer):
@@ -47,7 +45,7 @@ class HmacSha256Signer(Signer):
         super().__init__(sdkappid, fingerprint, compression_level, userid_rule)
 
     def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
-        signature = self._signature(_text(userid, self._sdkappid, issued_at, expire, userbuf))
+        signature = codec.encode_base64(self._digest(_text(userid, self._sdkappid, issued_at, expire, userbuf)))
         member = "" if userbuf is None else f'"TLS.userbuf":"{userbuf}",'
         return (
             f'{{"TLS.ver":"{VERSION}","TLS.identifier":"{escape(userid)}","TLS.sdkappid":{self._sdkappid},'
@@ -58,13 +56,13 @@ class HmacSha256Signer(Signer):
         return read(members)
 
     def _authenticate(self, reading: Reading) -> None:
-        if not hmac.compare_digest(self._signature(reading.text), reading.signature):
+        if not hmac.compare_digest(self._digest(reading.text), reading.signature):
             raise BadSignature("The signature was not made with this key.")
 
-    def _signature(self, text: str) -> str:
+    def _digest(self, text: str) -> bytes:
         state = self._keyed_hmac.copy()
         state.update(text.encode())
-        return codec.encode_base64(state.digest())
+        return state.digest()
 
 
 def check_secret_key(secret_key: object) -> None:
@@ -91,14 +89,15 @@ def read(members: Document) -> Reading:
         raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must be numbers.")
     if not (sdkappid and issued_at and expire):
         raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must not be zero.")
-    if type(signature) is not str or not _is_signature(signature):
-        raise MalformedUserSig("TLS.sig is not 32 bytes in base64.")
-    if type(userbuf) is int:
-        raise MalformedUserSig("TLS.userbuf is not a string.")
+    if type(signature) is not str or type(userbuf) is int:
+        raise MalformedUserSig("TLS.sig and TLS.userbuf must be strings.")
+    digest = codec.decode_base64(signature)
+    if len(digest) != DIGEST_SIZE:
+        raise MalformedUserSig(f"TLS.sig is not {DIGEST_SIZE} bytes.")
     claims = UserSigClaims(
         sdkappid, userid, issued_at, expire, None if userbuf is None else codec.decode_base64(userbuf)
     )
-    return Reading(claims, _text(userid, sdkappid, issued_at, expire, userbuf), signature)
+    return Reading(claims, _text(userid, sdkappid, issued_at, expire, userbuf), digest)
 
 
 def _text(userid: str, sdkappid: int, issued_at: int, expire: int, userbuf: str | None) -> str:
