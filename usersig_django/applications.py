@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections, router, transaction
+from django.db import Error as DatabaseFault
+from django.db import connections, router, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ECDSA_SHA256, ENVIRONMENT, ApplicationSettings, conf
@@ -60,7 +61,7 @@ def get_expire(environment: str | None = None) -> int:
     """The validity in seconds that an environment grants; the project's where its application cannot be had now."""
     try:
         return get_application(environment).expire
-    except (SigningUnavailable, ImproperlyConfigured, DatabaseError):
+    except (SigningUnavailable, ImproperlyConfigured, DatabaseFault):
         return conf.expire
 
 

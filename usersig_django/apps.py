@@ -1,4 +1,6 @@
-from django.apps import AppConfig
+from importlib import import_module
+
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_delete, post_migrate, post_save
 from django.utils.translation import gettext_lazy as _
 
@@ -17,5 +19,7 @@ class UsersigDjangoConfig(AppConfig):
         for model in (Application, SigningKey):
             post_save.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_saved")
             post_delete.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_gone")
+        if apps.is_installed("drf_spectacular"):
+            import_module("usersig_django.schema")
         # `flush` empties the tables and sends no other signal.
         post_migrate.connect(applications.invalidate, sender=self, dispatch_uid="usersig_migrated")

@@ -1,6 +1,8 @@
 """One line per issue and per refusal, and with `AUDIT_TO_DATABASE` a record per issue. Never the token."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from usersig_django.conf import conf
+from usersig_django.exceptions import IssuingRefused
 from usersig_django.models import IssuedRecord
 
 logger = logging.getLogger("usersig_django.audit")
@@ -67,6 +70,15 @@ def record_issued(event: Event, origin: Origin) -> None:
 def record_refused(code: str, event: Event, origin: Origin) -> None:
     if logger.isEnabledFor(logging.INFO):
         logger.info("refused code=%s %s", code, _line(event, origin))
+
+
+@contextmanager
+def refusals_recorded(event: Event, origin: Origin) -> Iterator[None]:
+    try:
+        yield
+    except IssuingRefused as refused:
+        record_refused(refused.code, event, origin)
+        raise
 
 
 def _line(event: Event, origin: Origin) -> str:

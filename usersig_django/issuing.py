@@ -3,15 +3,13 @@ signature, audit, signal (DESIGN 4, SECURITY 1)."""
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 
 from usersig_django import audit
 from usersig_django.applications import get_application
@@ -20,7 +18,6 @@ from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
 from usersig_django.exceptions import (
     ImpersonationForbidden,
     InvalidInput,
-    IssuingRefused,
     SigningUnavailable,
     UserIDReserved,
     UserIDUnmappable,
@@ -34,7 +31,7 @@ from usersig_django.signing.userid import check_userid
 
 logger = logging.getLogger("usersig_django")
 
-# 2020-01-01: no machine that runs this is older, so an earlier clock is a wrong one (SECURITY 4).
+# 2020-01-01: no machine that runs this is older, so an earlier clock is a wrong one.
 EARLIEST_NOW: Final = 1_577_836_800
 
 
@@ -77,7 +74,7 @@ def issue_usersig(
     SigningUnavailable where no key can sign now), InvalidInput, ImproperlyConfigured, and the database's errors.
     """
     origin = origin or Origin(user=user)
-    with _refusals_audited(Event(audit.USERSIG, environment or "", expire=expire), origin):
+    with audit.refusals_recorded(Event(audit.USERSIG, environment or "", expire=expire), origin):
         check_user(user)
         userid = get_userid(user)
     return issue_usersig_for_userid(userid, environment=environment, expire=expire, origin=origin)
@@ -96,12 +93,12 @@ def issue_usersig_for_userid(
     check_userid(userid, conf.userid_rule)
     if expire is not None:
         check_lifetime(expire)
-    with _refusals_audited(Event(audit.USERSIG, environment or "", userid=userid, expire=expire), origin):
+    with audit.refusals_recorded(Event(audit.USERSIG, environment or "", userid=userid, expire=expire), origin):
         if not allow_reserved:
             check_not_reserved(userid)
     application = get_application(environment)
     signer = application.signer
-    now = _now()
+    now = read_clock()
     expire = application.expire if expire is None else expire
     issued = IssuedUserSig(
         environment=application.environment,
@@ -130,10 +127,10 @@ def issue_private_map_key(
     origin = origin or Origin(user=user)
     check_room(room)
     event = Event(audit.PRIVATE_MAP_KEY, environment or "", room=room)
-    with _refusals_audited(event, origin):
+    with audit.refusals_recorded(event, origin):
         check_user(user)
         userid = get_userid(user)
-    with _refusals_audited(replace(event, userid=userid), origin):
+    with audit.refusals_recorded(replace(event, userid=userid), origin):
         check_not_reserved(userid)
         privileges = get_privileges(user, room)
     return issue_private_map_key_for_userid(
@@ -158,12 +155,12 @@ def issue_private_map_key_for_userid(
     if expire is not None:
         check_lifetime(expire)
     event = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room, expire=expire)
-    with _refusals_audited(event, origin):
+    with audit.refusals_recorded(event, origin):
         if not allow_reserved:
             check_not_reserved(userid)
     application = get_application(environment)
     signer = application.signer
-    now = _now()
+    now = read_clock()
     expire = conf.private_map_key_expire if expire is None else expire
     issued = IssuedPrivateMapKey(
         environment=application.environment,
@@ -209,7 +206,7 @@ def get_userid(user: Any) -> str:
     rule = conf.userid_rule
     try:
         userid = resolver(user)
-    except (DatabaseError, ImproperlyConfigured):
+    except (DatabaseFault, ImproperlyConfigured):
         raise
     except Exception as error:
         logger.error("USERID_RESOLVER raised %s; nothing was issued.", type(error).__qualname__)
@@ -232,7 +229,8 @@ def check_lifetime(expire: int) -> None:
         raise InvalidInput(f"expire must be an int of {MIN_EXPIRE}..{MAX_EXPIRE} seconds.")
 
 
-def _now() -> int:
+def read_clock() -> int:
+    """Unix seconds. Raises SigningUnavailable where the clock cannot be right (SECURITY 4)."""
     now = int(time.time())
     if now < EARLIEST_NOW:
         raise SigningUnavailable("The clock is before 2020-01-01: set it, or nothing will be valid.")
@@ -256,12 +254,3 @@ def _announce(issued: IssuedUserSig | IssuedPrivateMapKey, origin: Origin) -> No
     usersig_issued.send_robust(
         sender=type(issued), issued=issued, user=origin.user, channel=origin.channel, request=origin.request
     )
-
-
-@contextmanager
-def _refusals_audited(event: Event, origin: Origin) -> Iterator[None]:
-    try:
-        yield
-    except IssuingRefused as refused:
-        audit.record_refused(refused.code, event, origin)
-        raise

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 
 from usersig_django.conf import conf
 from usersig_django.exceptions import RoomForbidden
@@ -17,14 +17,14 @@ def get_privileges(user: Any, room: int | str) -> Privilege:
     """What the policy lets the user do in the room (an int is a numeric room, a str a string room).
 
     Raises RoomForbidden: no policy, no privilege, or a policy that failed or gave anything but a `Privilege`; the
-    failures are logged as errors. A DatabaseError is the database's fault and passes (SECURITY 1.7, 4).
+    failures are logged as errors. A fault of the database passes (SECURITY 1.7, 4).
     """
     policy = conf.room_policy
     if policy is None:
         raise RoomForbidden("No ROOM_POLICY is set, so nobody may enter a room.")
     try:
         privileges = policy(user, room)
-    except (DatabaseError, ImproperlyConfigured):
+    except (DatabaseFault, ImproperlyConfigured):
         raise
     except Exception as error:
         logger.error("ROOM_POLICY raised %s; access to the room was refused.", type(error).__qualname__)
