@@ -16,6 +16,14 @@ SECRET_KEY = env.str("SECRET_KEY", default="django-insecure-example-project")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+# Off while debugging, so that http://localhost works.
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+# Only behind a proxy that sets this header itself: a client could send it too.
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -90,17 +98,18 @@ SPECTACULAR_SETTINGS = {"TITLE": "usersig_django example", "VERSION": "1"}
 
 USERSIG = {
     "ENVIRONMENT": env.str("USERSIG_ENVIRONMENT", default="demo"),
-    "APPLICATIONS": {
-        # Tencent knows no such application: its UserSigs are well-formed and log in nowhere. A check says so.
-        "demo": {"SDKAPPID": 1400000000, "SECRET_KEY": "demo-key-that-no-application-of-tencent-has-00000"},
-    },
+    "APPLICATIONS": {},
     "ENCRYPTION_KEYS": env.list("USERSIG_ENCRYPTION_KEYS", default=[]),
     "ROOM_POLICY": "example_project.rooms.room_policy",
 }
 if sdkappid := env.int("USERSIG_SDKAPPID", default=0):
-    USERSIG["APPLICATIONS"][USERSIG["ENVIRONMENT"]] = {
-        "SDKAPPID": sdkappid,
-        "SECRET_KEY": env.str("USERSIG_SECRET_KEY"),
+    USERSIG["APPLICATIONS"] = {
+        USERSIG["ENVIRONMENT"]: {"SDKAPPID": sdkappid, "SECRET_KEY": env.str("USERSIG_SECRET_KEY")}
+    }
+elif USERSIG["ENVIRONMENT"] == "demo":
+    # No application has this key: its UserSigs are well-formed and log in nowhere. A check says so.
+    USERSIG["APPLICATIONS"] = {
+        "demo": {"SDKAPPID": 1400000000, "SECRET_KEY": "demo-key-that-no-application-of-tencent-has-00000"}
     }
 
 # Django's default LOGGING hides INFO, and with it the audit trail.

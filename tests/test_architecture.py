@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "usersig_django"
 
-HTTP_EDGE = ["views", "answers", "serializers", "throttling", "permissions", "urls", "schema"]
+HTTP_EDGE = ["views", "answers", "parsers", "serializers", "throttling", "permissions", "urls", "schema"]
 LINES = [
     # the edges: parse, call, format
     [*HTTP_EDGE, "admin*", "management*", "checks", "apps"],
