@@ -30,10 +30,10 @@ class Userbuf:
 
 
 def check_room(room: object) -> None:
-    """Raise `InvalidInput` unless this is a room: an exact int 1..4294967295, or an exact str of 1..64 letters,
+    """Raise `InvalidInput` unless this is a room: an exact int 1..4294967294, or an exact str of 1..64 letters,
     digits, spaces and ``!#$%&()+-:;<=.>?@[]^_{}|~,`` (PROTOCOL 2)."""
     if type(room) is not str:
-        check_integer("room", room, 1, UINT32_MAX)
+        check_integer("room", room, 1, UINT32_MAX - 1)
     elif not _is_string_room(room):
         raise InvalidInput("room must be 1 to 64 characters that Tencent takes in a string room.")
 
