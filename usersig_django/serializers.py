@@ -26,7 +26,9 @@ class InvalidBody(Exception):
 def read_expire(body: Mapping[str, Any], maximum: int) -> int:
     """The validity asked for, in seconds; the maximum where none is."""
     _refuse_unknown(body, {"expire"})
-    expire = body.get("expire", maximum)
+    if "expire" not in body:
+        return maximum
+    expire = body["expire"]
     if type(expire) is not int or not MIN_EXPIRE <= expire <= maximum:
         sentence = _("A whole number of seconds from %(minimum)s to %(maximum)s.")
         raise InvalidBody("invalid", {"expire": sentence % {"minimum": MIN_EXPIRE, "maximum": maximum}})

@@ -64,7 +64,7 @@ class IssuingView(APIView):
             raise drf.MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)
 
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:  # noqa: FBT001, FBT002  # DRF's signature
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         renderer = _PlainJSONRenderer()
         return renderer, renderer.media_type
 
