@@ -5,11 +5,14 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
 from django.db import connections, router, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ECDSA_SHA256, ENVIRONMENT, ApplicationSettings, conf
@@ -63,6 +66,39 @@ def get_expire(environment: str | None = None) -> int:
         return get_application(environment).expire
     except (SigningUnavailable, ImproperlyConfigured, DatabaseFault):
         return conf.expire
+
+
+class State(Enum):
+    """What an application's record can do now."""
+
+    READY = gettext_noop("ready")
+    NO_KEY = gettext_noop("no key")
+    UNREADABLE_KEY = gettext_noop("unreadable key")
+    DISABLED = gettext_noop("disabled")
+    OVERRIDDEN = gettext_noop("overridden by settings")
+
+    @property
+    def label(self) -> str:
+        return _(self.value)
+
+
+def get_state(record: Application) -> State:
+    """Opens the active key, which therefore should come with the record (`select_related`)."""
+    if is_overridden(record.environment):
+        return State.OVERRIDDEN
+    if not record.is_active:
+        return State.DISABLED
+    if record.active_key is None:
+        return State.NO_KEY
+    return State.READY if record.active_key.is_usable else State.UNREADABLE_KEY
+
+
+def is_overridden(environment: str) -> bool:
+    """Whether the settings serve this environment, whatever its record says."""
+    try:
+        return environment in conf.applications
+    except ImproperlyConfigured:
+        return False
 
 
 def invalidate(**_kwargs: object) -> None:
@@ -186,7 +222,9 @@ def _find_record(environment: str) -> Application:
     if not ENVIRONMENT.fullmatch(environment):
         raise SigningUnavailable(f"No application serves the environment {environment!r}.")
     # MariaDB folds case and pads when it compares: what came back is compared again, exactly.
-    found = [record for record in Application.objects.filter(environment=environment) if record.environment == environment]
+    found = [
+        record for record in Application.objects.filter(environment=environment) if record.environment == environment
+    ]
     if not found:
         raise SigningUnavailable(f"No application serves the environment {environment!r}.")
     [record] = found

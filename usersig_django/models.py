@@ -1,4 +1,4 @@
-"""Applications and their keys, which operators manage in the admin or with `usersig_keys`, and what was issued."""
+"""Applications and their keys, which operators manage in the admin and with `usersig_keys`; what was issued."""
 
 import logging
 import uuid
@@ -99,14 +99,14 @@ class Application(models.Model):
     def activate(self, key: "SigningKey", *, by: str = "") -> bool:
         """Sign with this key from now on. Gives False where it was the active one already.
 
-        `by`: who asks, for the audit line. Raises InvalidInput for another application's key and for a retired one,
-        InvalidKey and ImproperlyConfigured for one that cannot sign.
+        `by`: who asks, for the audit line. Raises InvalidInput for another application's key and for a retired
+        one, InvalidKey and ImproperlyConfigured for one that cannot sign.
         """
         return self._rotate("activate", key, by)
 
     def retire(self, key: "SigningKey", *, by: str = "") -> bool:
-        """Never sign or verify with this key again; an active one leaves the application without a key. Gives False
-        where it was retired already. Raises InvalidInput for another application's key."""
+        """Never sign or verify with this key again; an active one leaves the application without a key. Gives
+        False where it was retired already. Raises InvalidInput for another application's key."""
         return self._rotate("retire", key, by)
 
     def _rotate(self, act: Literal["activate", "retire"], key: "SigningKey", by: str) -> bool:
@@ -160,8 +160,7 @@ class Application(models.Model):
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
     def update(self, **kwargs: Any) -> int:
-        value = kwargs.get("secret")
-        if hasattr(value, "resolve_expression"):
+        if isinstance(value := kwargs.get("secret"), models.Expression):
             # An expression goes past the field, and a Value in it could be plain text.
             for part in value.flatten():
                 if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
@@ -174,9 +173,7 @@ class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
             key.set_fingerprint()
         return super().bulk_create(objs, *args, **kwargs)
 
-    def bulk_update(
-        self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None
-    ) -> int:
+    def bulk_update(self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None) -> int:
         objs, fields = list(objs), set(fields)
         if "secret" in fields:
             fields.add("fingerprint")
@@ -227,15 +224,6 @@ class SigningKey(models.Model):
     def __str__(self) -> str:
         return f"{self.algorithm} {self.fingerprint or '?'}"
 
-    def clean(self) -> None:
-        try:
-            self.signer_fingerprint()
-        except InvalidKey as error:
-            raise ValidationError({"secret": str(error)}) from None
-        except ImproperlyConfigured:
-            # A row that cannot be read must still take another note, or a new key.
-            pass
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         fields = kwargs.get("update_fields")
         if fields is None or "secret" in fields:
@@ -249,13 +237,22 @@ class SigningKey(models.Model):
         self.check_deletable()
         return super().delete(*args, **kwargs)
 
+    def clean(self) -> None:
+        try:
+            self.signer_fingerprint()
+        except InvalidKey as error:
+            raise ValidationError({"secret": str(error)}) from None
+        except ImproperlyConfigured:
+            # A row that cannot be read must still take another note, or a new key.
+            pass
+
     def check_deletable(self) -> None:
-        if self.pk is not None and not self.is_deletable:
+        if not self._state.adding and not self.is_deletable:
             raise models.ProtectedError("Only a retired key can be deleted.", {self})
 
     @property
     def is_active(self) -> bool:
-        return self.pk is not None and self.application.active_key_id == self.pk
+        return self.application.active_key_id is not None and self.application.active_key_id == self.pk
 
     @property
     def is_deletable(self) -> bool:
@@ -270,7 +267,7 @@ class SigningKey(models.Model):
         return self.application.retire(self, by=by)
 
     def seal(self) -> None:
-        cast(SealedSecretField, self._meta.get_field("secret")).seal_in(self)
+        cast("SealedSecretField", self._meta.get_field("secret")).seal_in(self)
 
     def set_fingerprint(self) -> None:
         """What cannot be read keeps the fingerprint it had; what is no key has none."""
@@ -281,10 +278,18 @@ class SigningKey(models.Model):
         except ImproperlyConfigured:
             pass
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the secret opens, and is a key of the algorithm."""
+        try:
+            return bool(self.signer_fingerprint())
+        except (InvalidKey, ImproperlyConfigured):
+            return False
+
     @sensitive_variables()
     def signer_fingerprint(self) -> str:
-        """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot be
-        read."""
+        """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot
+        be read."""
         if self.algorithm == ECDSA_SHA256:
             return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
         return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint

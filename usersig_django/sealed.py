@@ -1,9 +1,9 @@
 """A model field for key text: encrypted in the row, opened only by `reveal()` (DESIGN 7, SECURITY 5).
 
-The sealed payload begins with the row's `uid`, so a ciphertext that was moved to another row does not open there."""
+The sealed payload begins with the row's `uid`: a ciphertext that was moved to another row does not open there."""
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -30,8 +30,8 @@ class Ciphertext(str):
 
 
 class SealedSecret(Secret):
-    """The secret of a stored row. Decrypts at every `reveal()`, and raises ImproperlyConfigured, which names the row
-    and nothing of its contents, where the text does not open with `ENCRYPTION_KEYS` or belongs to another row."""
+    """The secret of a stored row. Decrypts at every `reveal()`, and raises ImproperlyConfigured, which names the
+    row and nothing of its contents, where the text does not open with `ENCRYPTION_KEYS` or is another row's."""
 
     __slots__ = ("ciphertext",)
 
@@ -73,8 +73,8 @@ def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
 
 
 def reseal(ciphertext: str, row: Any) -> Ciphertext | None:
-    """The ciphertext under the first of `ENCRYPTION_KEYS`, opened once more to be sure; None where it is already.
-    Raises ImproperlyConfigured where the row cannot be read."""
+    """The ciphertext under the first of `ENCRYPTION_KEYS`, opened once more to be sure; None where it is under
+    that one already. Raises ImproperlyConfigured where the row cannot be read."""
     ring, primary = key_ring(), key_ring(primary_only=True)
     unseal(ciphertext, row, ring)
     if _open(primary, ciphertext) is not None:
@@ -85,13 +85,13 @@ def reseal(ciphertext: str, row: Any) -> Ciphertext | None:
 
 
 def key_ring(*, primary_only: bool = False) -> MultiFernet:
-    """`ENCRYPTION_KEYS`: the first encrypts, all decrypt. Raises ImproperlyConfigured where there is none or one of
-    them is no Fernet key; never a key derived from anything else."""
+    """`ENCRYPTION_KEYS`: the first encrypts, all decrypt. Raises ImproperlyConfigured where there is none or one
+    of them is no Fernet key; there is never a key derived from anything else."""
     secrets = conf.encryption_keys
     if not secrets:
         raise ImproperlyConfigured(
-            'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. '
-            'Make it with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. Make it with: python -c '
+            '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
         )
     fernets = [_fernet(position, secret) for position, secret in enumerate(secrets)]
     return MultiFernet(fernets[:1] if primary_only else fernets)
@@ -102,9 +102,7 @@ def _fernet(position: int, secret: Secret) -> Fernet:
     try:
         return Fernet(secret.reveal())
     except ValueError:
-        message = (
-            f'USERSIG["ENCRYPTION_KEYS"][{position}] is no Fernet key (44 characters of url-safe base64).'
-        )
+        message = f'USERSIG["ENCRYPTION_KEYS"][{position}] is no Fernet key (44 characters of url-safe base64).'
     raise ImproperlyConfigured(message)
 
 
@@ -136,18 +134,24 @@ class _SealedAttribute(DeferredAttribute):
         instance.__dict__[self.field.attname] = self.field.wrap(value)
 
 
-class SealedSecretField(models.TextField):
+if TYPE_CHECKING:
+    _TextField = models.TextField[Secret | str, Secret]
+else:
+    _TextField = models.TextField
+
+
+class SealedSecretField(_TextField):
     """Takes plain text as `str` or `Secret`, gives a `Secret`, stores ciphertext. The model needs a `uid`
     (UUIDField) that is declared before it and never changes."""
 
     descriptor_class = _SealedAttribute
-    _pyi_private_set_type: Secret | str
-    _pyi_private_get_type: Secret
 
     def wrap(self, value: object) -> Ciphertext | Secret:
         """What an assigned value is held as. Plain text is stripped: secret files end in a newline."""
         if isinstance(value, RefusedText):
-            raise ValueError(f"{self} takes no plain text here: only the ciphertext that dumpdata writes.")
+            raise ValueError(  # noqa: TRY004  # what is wrong is the text
+                f"{self} takes no plain text here: only the ciphertext that dumpdata writes."
+            )
         if isinstance(value, SealedSecret):
             return value.ciphertext
         if isinstance(value, (Ciphertext, Secret)):
@@ -161,7 +165,7 @@ class SealedSecretField(models.TextField):
     def from_db_value(self, value: str | None, *_args: object) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001  # Django's signature
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         self.seal_in(model_instance)
         return super().pre_save(model_instance, add)
 
@@ -179,13 +183,11 @@ class SealedSecretField(models.TextField):
         if value is None or hasattr(value, "resolve_expression"):
             return super().get_prep_value(value)
         del value
-        raise ValueError(
-            f"{self} writes and compares ciphertext only: assign plain text to an instance and save it."
-        )
+        raise ValueError(f"{self} writes and compares ciphertext only: assign plain text to an instance and save it.")
 
     def to_python(self, value: Any) -> Any:
-        """Reads fixtures. Django prints the value with every error raised here, so plain text is only marked here
-        and refused when the row is made of it."""
+        """Reads fixtures. Django prints the value with every error raised here, so plain text is only marked, and
+        refused when the row is made of it."""
         return RefusedText(value) if isinstance(value, str) and not _is_sealed(value) and value else value
 
     def value_to_string(self, obj: models.Model) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 from django.utils.translation import gettext as _
 
 from usersig_django.exceptions import InvalidUserSig, SigningUnavailable, UserSigError
@@ -22,6 +22,8 @@ NOT_VERIFIED: Final = 4
 
 class UsersigCommand(BaseCommand, ABC):
     """A command whose errors leave with the documented code, from a shell and from `call_command` alike."""
+
+    _called_from_command_line: bool
 
     def add_arguments(self, parser: CommandParser) -> None:
         # Django makes the parser itself; as ours it also hands itself on to its subparsers.
@@ -49,10 +51,8 @@ def exit_codes() -> Iterator[None]:
         raise CommandError(str(error), returncode=NOT_VERIFIED) from error
     except (SigningUnavailable, ImproperlyConfigured) as error:
         raise CommandError(str(error), returncode=FAULT) from error
-    except DatabaseError as error:
-        raise CommandError(
-            _("The database failed: %(error)s") % {"error": error}, returncode=FAULT
-        ) from error
+    except DatabaseFault as error:
+        raise CommandError(_("The database failed: %(error)s") % {"error": error}, returncode=FAULT) from error
     except UserSigError as error:
         raise CommandError(str(error), returncode=USAGE) from error
 
