@@ -1,7 +1,7 @@
 """One line per issue and per refusal, and with `AUDIT_TO_DATABASE` a record per issue. Never the token."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ logger = logging.getLogger("usersig_django.audit")
 
 USERSIG: Final = "usersig"
 PRIVATE_MAP_KEY: Final = "private_map_key"
+USERSIG_BATCH: Final = "usersig_batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +49,21 @@ class Event:
 def record_issued(event: Event, origin: Origin) -> None:
     """The line, after the record: where the record cannot be written, nothing was issued."""
     if conf.audit_to_database:
-        IssuedRecord.objects.create(
-            user=_actor(origin)[:255],
-            userid=event.userid,
-            sdkappid=event.sdkappid,
-            environment=event.environment,
-            kind=event.kind,
-            room_kind=_room_kind(event.room),
-            room="" if event.room is None else str(event.room),
-            privileges=event.privileges,
-            expire=event.expire,
-            channel=origin.channel,
-            address=origin.address[:200],
-            issued_at=event.issued_at,
-            key_fingerprint=event.key_fingerprint,
-        )
+        _record(event, origin).save(force_insert=True)
     if logger.isEnabledFor(logging.INFO):
         logger.info("issued %s", _line(event, origin))
+
+
+def record_rows(events: Iterable[Event], origin: Origin) -> None:
+    """The records of UserSigs that share one line."""
+    IssuedRecord.objects.bulk_create([_record(event, origin) for event in events])
+
+
+def record_batch(event: Event, origin: Origin, *, count: int, refused: int, reserved: Iterable[str]) -> None:
+    """The line of a whole run: how many UserSigs, how many refusals, and which reserved UserIDs were asked for."""
+    if logger.isEnabledFor(logging.INFO):
+        counts = f"count={count} refused={refused} reserved={_field(','.join(sorted(reserved)))}"
+        logger.info("issued %s %s", _line(event, origin), counts)
 
 
 def record_refused(code: str, event: Event, origin: Origin) -> None:
@@ -79,6 +78,25 @@ def refusals_recorded(event: Event, origin: Origin) -> Iterator[None]:
     except IssuingRefused as refused:
         record_refused(refused.code, event, origin)
         raise
+
+
+def _record(event: Event, origin: Origin) -> IssuedRecord:
+    fields: dict[str, Any] = {
+        "user": _actor(origin)[:255],
+        "userid": event.userid,
+        "sdkappid": event.sdkappid,
+        "environment": event.environment,
+        "kind": event.kind,
+        "room_kind": _room_kind(event.room),
+        "room": "" if event.room is None else str(event.room),
+        "privileges": event.privileges,
+        "expire": event.expire,
+        "channel": origin.channel,
+        "address": origin.address[:200],
+        "issued_at": event.issued_at,
+        "key_fingerprint": event.key_fingerprint,
+    }
+    return IssuedRecord(**fields)
 
 
 def _line(event: Event, origin: Origin) -> str:

@@ -1,4 +1,4 @@
-"""System checks: the refusals of `conf`, `signing` and `sealed`, where the rules live, as messages at start.
+"""System checks: what `conf`, `signing`, `sealed` and `throttling` refuse, as messages at start; the rules are theirs.
 Nothing here touches the database or shows a secret."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,6 +27,7 @@ from usersig_django.exceptions import InvalidKey
 from usersig_django.resolvers import opaque
 from usersig_django.sealed import key_ring
 from usersig_django.secret import Secret
+from usersig_django.throttling import UserSigRateThrottle
 
 USERSIG_NOT_A_DICT: Final = "usersig.E001"
 SETTING_INVALID: Final = "usersig.E002"
@@ -94,9 +95,7 @@ def register() -> None:
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """What is wrong wherever the project runs."""
     if fault := _fault(getattr, conf, "usersig"):
-        return [
-            Error(fault, hint=_("Make it a dict, as the settings reference shows."), id=USERSIG_NOT_A_DICT)
-        ]
+        return [Error(fault, hint=_("Make it a dict, as the settings reference shows."), id=USERSIG_NOT_A_DICT)]
     return [
         *_unknown_settings(conf.usersig, "USERSIG", DEFAULTS),
         *_invalid_settings(),
@@ -119,8 +118,7 @@ def _unknown_settings(given: Mapping[Any, Any], where: str, known: Collection[st
         if name not in known:
             [nearest] = get_close_matches(str(name).upper(), known, n=1, cutoff=0)
             yield Warning(
-                _("%(where)s has an unknown setting, %(name)r, which does nothing.")
-                % {"where": where, "name": name},
+                _("%(where)s has an unknown setting, %(name)r, which does nothing.") % {"where": where, "name": name},
                 hint=_("The nearest known setting is %(nearest)s.") % {"nearest": nearest},
                 id=UNKNOWN_SETTING,
             )
@@ -130,6 +128,7 @@ def _invalid_settings() -> Iterator[CheckMessage]:
     rules: dict[str, Callable[[], object]] = {
         "USERID_SECRET": _check_userid_secret,
         "ENCRYPTION_KEYS": _check_encryption_keys,
+        "THROTTLE_RATE": UserSigRateThrottle().get_limit,
     }
     told = set()
     for name in DEFAULTS:
@@ -156,9 +155,7 @@ def _invalid_applications() -> Iterator[CheckMessage]:
         if isinstance(entry, Mapping):
             yield from _unknown_settings(entry, _where(environment), APPLICATION_SETTINGS)
         if fault := _fault(conf.application, environment):
-            hint = _("An entry holds an SDKAPPID and exactly one of %(keys)s.") % {
-                "keys": ", ".join(KEY_SETTINGS)
-            }
+            hint = _("An entry holds an SDKAPPID and exactly one of %(keys)s.") % {"keys": ", ".join(KEY_SETTINGS)}
             yield Error(fault, hint=hint, id=APPLICATION_INVALID)
 
 
@@ -203,8 +200,7 @@ def _placeholder_keys() -> Iterator[CheckMessage]:
     for application in _applications():
         if application.algorithm == HMAC_SHA256 and _is_placeholder(application.secret):
             yield Warning(
-                _("%(where)s: the key looks like a placeholder.")
-                % {"where": _where(application.environment)},
+                _("%(where)s: the key looks like a placeholder.") % {"where": _where(application.environment)},
                 hint=_("Copy the key from Tencent's console; whoever guesses it signs in as any user."),
                 id=PLACEHOLDER_KEY,
             )
@@ -227,11 +223,8 @@ def _inexact_cache() -> Iterator[CheckMessage]:
     backend = caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"]
     if _value("throttle_rate") is not None and backend in INEXACT_CACHES:
         yield Warning(
-            _("THROTTLE_RATE counts in %(backend)s, which is not exact across processes.")
-            % {"backend": backend},
-            hint=_(
-                "Use Redis or Memcached as the default cache, or silence this where one process serves all."
-            ),
+            _("THROTTLE_RATE counts in %(backend)s, which is not exact across processes.") % {"backend": backend},
+            hint=_("Use Redis or Memcached as the default cache, or silence this where one process serves all."),
             id=INEXACT_CACHE,
         )
 
@@ -244,9 +237,7 @@ def _admin_not_reserved() -> Iterator[CheckMessage]:
         yield Warning(
             _("RESERVED_USERIDS is empty, or lacks %(userid)r, Tencent's own administrator.")
             % {"userid": "administrator"},
-            hint=_(
-                "Reserve every administrator's UserID: its UserSig is the credential of Tencent's REST API."
-            ),
+            hint=_("Reserve every administrator's UserID: its UserSig is the credential of Tencent's REST API."),
             id=ADMIN_NOT_RESERVED,
         )
 

@@ -166,9 +166,7 @@ def issue_private_map_key_for_userid(
         environment=application.environment,
         sdkappid=application.sdkappid,
         userid=userid,
-        private_map_key=signer.sign_private_map_key(
-            userid, room=room, privileges=privileges, expire=expire, now=now
-        ),
+        private_map_key=signer.sign_private_map_key(userid, room=room, privileges=privileges, expire=expire, now=now),
         room=room,
         privileges=Privilege(privileges),
         expire=expire,
