@@ -7,7 +7,8 @@ from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
 from usersig_django.answers import ERRORS
-from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
+from usersig_django.applications import get_expire
+from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE
 from usersig_django.signing import Privilege
 
 _SDKAPPID: Final = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
@@ -62,7 +63,8 @@ class UserSigViewExtension(OpenApiViewExtension):
     match_subclasses = True
 
     def view_replacement(self) -> type:
-        expire = {"type": "integer", "minimum": MIN_EXPIRE, "maximum": conf.expire, "description": "Seconds."}
+        maximum = get_expire(self.target.environment)
+        expire = {"type": "integer", "minimum": MIN_EXPIRE, "maximum": maximum, "description": "Seconds."}
 
         class Documented(self.target_class):  # type: ignore[name-defined,misc]  # known when the schema is made
             @extend_schema(
