@@ -70,13 +70,14 @@ function expires({ expire, expires_at }) {
 let shown;
 
 async function showUserSig(usersig) {
-  const fresh = usersig !== shown;
-  if (fresh) {
-    const document = JSON.stringify(await decode(usersig.usersig), null, 2);
-    show("usersig", { ...usersig, expires: expires(usersig), document });
-    shown = usersig;
-  }
-  return fresh;
+  if (usersig === shown) return false;
+  const contents = await decode(usersig.usersig).then(
+    (document) => JSON.stringify(document, null, 2),
+    () => "This text is not a UserSig.",
+  );
+  show("usersig", { ...usersig, expires: expires(usersig), contents });
+  shown = usersig;
+  return true;
 }
 
 onSubmit("usersig-form", async () =>
@@ -85,23 +86,37 @@ onSubmit("usersig-form", async () =>
 
 if (sdkUrl) {
   let chat;
-  const logIn = () =>
-    client.login(async (usersig) => {
+  let loggedIn = false;
+  let kickedOut = false;
+
+  const connect = async (sdkappid) => {
+    const { default: TencentCloudChat } = await import(sdkUrl);
+    chat = TencentCloudChat.create({ SDKAppID: sdkappid });
+    chat.setLogLevel(1);
+    chat.on(TencentCloudChat.EVENT.KICKED_OUT, (event) => {
+      // The SDK says this of a login that fails, too; client.login() is at work on that one already.
+      kickedOut = loggedIn && isUserSigExpired(event);
+      loggedIn = false;
+      if (kickedOut) form.requestSubmit();
+    });
+  };
+
+  const form = onSubmit("chat-form", async () => {
+    if (kickedOut) {
+      await client.renew(shown);
+      // Else login() would call itself a repeated one, and send nothing. The server refuses the expired
+      // session its farewell; the SDK forgets it all the same.
+      await chat.logout().catch(() => {});
+      kickedOut = false;
+    }
+    return client.login(async (usersig) => {
       await showUserSig(usersig);
-      const { default: TencentCloudChat } = await import(sdkUrl);
-      if (!chat) {
-        chat = TencentCloudChat.create({ SDKAppID: usersig.sdkappid });
-        chat.setLogLevel(1);
-        chat.on(TencentCloudChat.EVENT.KICKED_OUT, async (event) => {
-          if (!isUserSigExpired(event)) return;
-          await client.renew(shown);
-          form.requestSubmit();
-        });
-      }
+      if (!chat) await connect(usersig.sdkappid);
       await chat.login({ userID: usersig.userid, userSig: usersig.usersig });
+      loggedIn = true;
       return `Logged in to Chat as ${usersig.userid}.`;
     });
-  const form = onSubmit("chat-form", logIn);
+  });
 }
 
 const roomForm = onSubmit("room-form", async (form) => {

@@ -164,8 +164,10 @@ export class UserSigClient {
   }
 
   /**
-   * Replaces a UserSig that Tencent calls expired: the handler of `onUserSigExpired` and of Chat's KICKED_OUT.
-   * However many SDKs report the same one, one request is made.
+   * Replaces a UserSig that Tencent calls expired: for `onUserSigExpired`, and for Chat's KICKED_OUT while logged
+   * in (it comes with a failed login as well, which `login()` sees to). However many SDKs report the same one,
+   * one request is made. Chat wants `logout()` before it takes the new one: a login on top of the old session
+   * is called a repeated one, and sends nothing.
    *
    * @param {UserSig | null} [expired] The one that was refused; absent: the one in memory.
    * @returns {Promise<UserSig>}
