@@ -160,9 +160,11 @@ class Application(models.Model):
 
 class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
     def update(self, **kwargs: Any) -> int:
-        if isinstance(value := kwargs.get("secret"), models.Expression):
-            # An expression goes past the field, and a Value in it could be plain text.
-            for part in value.flatten():
+        if "secret" in kwargs:
+            # Here and not in the field alone: a Value goes past it, and an error there breaks the transaction.
+            value = kwargs["secret"]
+            parts = value.flatten() if isinstance(value, models.Expression) else [models.Value(value)]
+            for part in parts:
                 if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
                     self.model._meta.get_field("secret").get_prep_value(part.value)
         return super().update(**kwargs)

@@ -192,8 +192,7 @@ class SealedSecretField(_TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         self.seal_in(obj)
-        secret: SealedSecret = self.value_from_object(obj)
-        return str(secret.ciphertext)
+        return str(obj.__dict__[self.attname])
 
     def validate(self, value: Any, model_instance: Any) -> None:
         if not value and not self.blank:
