@@ -1,0 +1,44 @@
+"""Sphinx's configuration. `sphinx-build -W docs OUT`, with the package importable."""
+
+import os
+import sys
+from pathlib import Path
+
+import django
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
+django.setup()
+
+from usersig_django import __version__  # noqa: E402
+from usersig_django.diagnosis import DIAGNOSES  # noqa: E402
+
+project = "usersig_django"
+author = "The usersig_django authors"
+copyright = "the usersig_django authors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"usersig_django {__version__}"
+html_show_sphinx = False
+
+myst_enable_extensions = ["substitution"]
+myst_heading_anchors = 3
+# The package's docstrings put names in single backticks.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+myst_substitutions = {
+    "diagnosis": "\n".join(
+        [
+            "| code | means | look at |",
+            "|---|---|---|",
+            *(f"| {code} | {found.meaning} | {found.hint} |" for code, found in DIAGNOSES.items()),
+        ]
+    ),
+}
