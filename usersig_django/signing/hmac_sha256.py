@@ -47,9 +47,10 @@ class HmacSha256Signer(Signer):
     def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
         signature = codec.encode_base64(self._digest(_text(userid, self._sdkappid, issued_at, expire, userbuf)))
         member = "" if userbuf is None else f'"TLS.userbuf":"{userbuf}",'
+        # The order is free; this one deflates shortest.
         return (
-            f'{{"TLS.ver":"{VERSION}","TLS.identifier":"{escape(userid)}","TLS.sdkappid":{self._sdkappid},'
-            f'"TLS.expire":{expire},"TLS.time":{issued_at},{member}"TLS.sig":"{signature}"}}'
+            f'{{"TLS.ver":"{VERSION}","TLS.identifier":"{escape(userid)}","TLS.sig":"{signature}",{member}'
+            f'"TLS.time":{issued_at},"TLS.sdkappid":{self._sdkappid},"TLS.expire":{expire}}}'
         )
 
     def _read(self, members: Document) -> Reading:
@@ -89,7 +90,7 @@ def read(members: Document) -> Reading:
         raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must be numbers.")
     if not (sdkappid and issued_at and expire):
         raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must not be zero.")
-    if type(signature) is not str or type(userbuf) is int:
+    if type(signature) is not str or isinstance(userbuf, int):
         raise MalformedUserSig("TLS.sig and TLS.userbuf must be strings.")
     digest = codec.decode_base64(signature)
     if len(digest) != DIGEST_SIZE:

@@ -35,8 +35,9 @@ def unix_time(date: str, utc_offset: int) -> int:
     parts = _find_date(date)
     if parts is None:
         raise MalformedUserSig("TLS.time is not the date of a plain JSON UserSig.")
+    year, month, day, hour, minute, second = map(int, parts.groups())
     try:
-        local = datetime(*map(int, parts.groups()))  # noqa: DTZ001 - local by definition
+        local = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - local by definition
     except ValueError:
         raise MalformedUserSig("TLS.time is no date of the calendar.") from None
     return calendar.timegm(local.timetuple()) - utc_offset

@@ -1,0 +1,124 @@
+"""What Tencent's codes mean and what to look at (PROTOCOL 5): one table for the command, the admin tool and the docs.
+
+The sentences are English, marked for makemessages; whoever shows one translates it."""
+
+from dataclasses import dataclass
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a message for extraction; Django's own would import Django, which this module stands below."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A code, what it means, and what to look at."""
+
+    code: int
+    origin: str
+    """Who answers with it: `server` (Chat), `Chat SDK` or `TRTC SDK`."""
+    cause: str
+    look_at: str
+
+
+_SERVER, _CHAT_SDK, _TRTC_SDK = "server", "Chat SDK", "TRTC SDK"
+
+DIAGNOSES = (
+    Diagnosis(
+        70001,
+        _SERVER,
+        gettext_noop("The UserSig has expired."),
+        gettext_noop("The expire that was signed, and the server's clock."),
+    ),
+    Diagnosis(
+        70002,
+        _SERVER,
+        gettext_noop("The UserSig is empty."),
+        gettext_noop("Which member of the response body the client reads."),
+    ),
+    Diagnosis(
+        70003,
+        _SERVER,
+        gettext_noop("The UserSig is malformed or cut short."),
+        gettext_noop("A column or header that is too short; the characters * - _ altered by URL decoding."),
+    ),
+    Diagnosis(
+        70009,
+        _SERVER,
+        gettext_noop("The signature does not match the key."),
+        gettext_noop("The key of another environment; an old ECDSA key used as an HMAC key."),
+    ),
+    Diagnosis(
+        70013,
+        _SERVER,
+        gettext_noop("The UserID in the UserSig is not the one that logs in."),
+        gettext_noop("Log in with the userid of the response that brought the UserSig."),
+    ),
+    Diagnosis(
+        70014,
+        _SERVER,
+        gettext_noop("The SDKAppID in the UserSig is not the one that logs in."),
+        gettext_noop("Two environments mixed: use the sdkappid of the response."),
+    ),
+    Diagnosis(
+        70016,
+        _SERVER,
+        gettext_noop("The key of the SDKAppID was not found."),
+        gettext_noop("The wrong data centre, or a deleted application."),
+    ),
+    Diagnosis(
+        70020,
+        _SERVER,
+        gettext_noop("The SDKAppID was not found."),
+        gettext_noop("The wrong data centre, or a deleted application."),
+    ),
+    Diagnosis(
+        70050,
+        _SERVER,
+        gettext_noop("Too many UserSigs failed their check."),
+        gettext_noop("Stop retrying for a minute, then look at the code of the first failure."),
+    ),
+    Diagnosis(
+        70052,
+        _SERVER,
+        gettext_noop("The UserSig was revoked."),
+        gettext_noop("Issue a new one: the user was kicked, or tokens issued before an instant are refused."),
+    ),
+    Diagnosis(
+        6206,
+        _CHAT_SDK,
+        gettext_noop("The UserSig has expired."),
+        gettext_noop("Fetch a new one and log in again."),
+    ),
+    Diagnosis(
+        -3320,
+        _TRTC_SDK,
+        gettext_noop("The userSig parameter is invalid or empty."),
+        gettext_noop("What the client passes at enterRoom."),
+    ),
+    Diagnosis(
+        -100018,
+        _TRTC_SDK,
+        gettext_noop("The server found the UserSig wrong or expired."),
+        gettext_noop("Verify the token with the command or the admin tool; the key, the expire, the clock."),
+    ),
+    Diagnosis(
+        -100006,
+        _TRTC_SDK,
+        gettext_noop("The PrivateMapKey is missing or wrong."),
+        gettext_noop("The room's kind (number or string), the UserID, the expiry."),
+    ),
+    Diagnosis(
+        -102010,
+        _TRTC_SDK,
+        gettext_noop("There is no privilege to create the room."),
+        gettext_noop("Bit 1 (create the room) for whoever enters first."),
+    ),
+)
+
+_by_code = {diagnosis.code: diagnosis for diagnosis in DIAGNOSES}
+
+
+def diagnose(code: int) -> Diagnosis | None:
+    """What this code of Tencent's server or SDKs means; None for a code that is not in the table."""
+    return _by_code.get(code)
