@@ -68,7 +68,7 @@ class Conf:
     def usersig(self) -> Mapping[str, Any]:
         """`settings.USERSIG` as it stands. A new object here tells caches that the settings changed."""
         usersig = getattr(settings, "USERSIG", _EMPTY)
-        if not isinstance(usersig, Mapping):
+        if type(usersig) is not dict and not isinstance(usersig, Mapping):
             raise ImproperlyConfigured(f"USERSIG must be a dict, not {type(usersig).__name__}.")
         return usersig
 

@@ -61,7 +61,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_BODY_BYTES:
         raise PayloadTooLarge
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse)
+        document = _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise drf.ParseError from None
     if type(document) is not dict or any(isinstance(value, dict | list) for value in document.values()):
@@ -78,3 +78,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError
+
+
+# Made once: json.loads would make one a request, for half the cost of parsing.
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse)

@@ -6,6 +6,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from usersig_django import audit
+from usersig_django.exceptions import IssuingRefused
 from usersig_django.issuing import check_user
 
 
@@ -13,6 +14,9 @@ class MayBeIssued(BasePermission):
     """An active account, with its owner behind it."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        with audit.refusals_recorded(view.get_event(), view.get_origin(request)):
+        try:
             check_user(request.user)
+        except IssuingRefused as refused:
+            audit.record_refused(refused.code, view.get_event(), view.get_origin(request))
+            raise
         return True

@@ -1,16 +1,17 @@
 """`POST`: a UserSig, or a PrivateMapKey, for the user who is signed in (DESIGN 5)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import connections, transaction
 from django.http import HttpResponseBase
 from rest_framework import exceptions as drf
 from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from usersig_django import audit
@@ -24,13 +25,21 @@ from usersig_django.serializers import as_private_map_key_answer, as_usersig_ans
 from usersig_django.throttling import UserSigRateThrottle
 
 
-class _PlainJSONRenderer(JSONRenderer):
+class _PlainJSONRenderer(BaseRenderer):
     """JSON whatever `Accept` says, its `indent` parameter too."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
 
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return super().render(data)
+        return _encode(data).encode("ascii")
+
+
+# Made once: json.dumps would make one a request, for more than the encoding itself costs.
+_encode: Final = JSONEncoder(separators=(",", ":")).encode
 
 
 class IssuingView(APIView):
@@ -82,7 +91,8 @@ class IssuingView(APIView):
     def get_origin(self, request: Request) -> Origin:
         # `request.user` would authenticate once more, and fail once more, where that is what failed.
         user = vars(request).get("_user")
-        return Origin("api", user, BaseThrottle().get_ident(request), request._request)
+        http_request = request._request
+        return Origin("api", user, BaseThrottle().get_ident(http_request), http_request)
 
 
 class UserSigView(IssuingView):
