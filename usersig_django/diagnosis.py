@@ -63,13 +63,13 @@ DIAGNOSES = (
     Diagnosis(
         70016,
         _SERVER,
-        gettext_noop("The key of the SDKAppID was not found."),
+        gettext_noop("The key or the SDKAppID was not found."),
         gettext_noop("The wrong data centre, or a deleted application."),
     ),
     Diagnosis(
         70020,
         _SERVER,
-        gettext_noop("The SDKAppID was not found."),
+        gettext_noop("The key or the SDKAppID was not found."),
         gettext_noop("The wrong data centre, or a deleted application."),
     ),
     Diagnosis(
