@@ -1,6 +1,6 @@
 """Many UserSigs in one run: one look for the application, one audit line, one signal (DESIGN 6, 8)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -42,7 +42,7 @@ def issue_batch(
     expire: int | None = None,
     allow_reserved: bool = False,
     origin: Origin | None = None,
-) -> Iterator[IssuedUserSig | Refusal]:
+) -> Generator[IssuedUserSig | Refusal, None, None]:
     """For each UserID, in order, its UserSig, or the error that refused it. Reads and gives one at a time.
 
     The run keeps the key it began with. Its audit line and its signal come when it ends or is closed; with
@@ -54,7 +54,7 @@ def issue_batch(
     return _issue(run, userids)
 
 
-def _issue(run: "_Run", userids: Iterable[str]) -> Iterator[IssuedUserSig | Refusal]:
+def _issue(run: "_Run", userids: Iterable[str]) -> Generator[IssuedUserSig | Refusal, None, None]:
     recorded = conf.audit_to_database
     source = iter(userids)
     try:
