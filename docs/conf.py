@@ -36,9 +36,9 @@ autodoc_preserve_defaults = True
 myst_substitutions = {
     "diagnosis": "\n".join(
         [
-            "| code | means | look at |",
-            "|---|---|---|",
-            *(f"| {code} | {found.meaning} | {found.hint} |" for code, found in DIAGNOSES.items()),
+            "| code | from | means | look at |",
+            "|---|---|---|---|",
+            *(f"| {found.code} | {found.origin} | {found.cause} | {found.look_at} |" for found in DIAGNOSES),
         ]
     ),
 }

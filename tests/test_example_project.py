@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "example_project/settings.py"
 DEPLOYED = {
     "DEBUG": "False",
-    "SECRET_KEY": "7f" * 32 + "-_!",
+    "SECRET_KEY": secrets.token_urlsafe(50),
     "ALLOWED_HOSTS": "chat.example.com",
     "CSRF_TRUSTED_ORIGINS": "https://chat.example.com",
     "HSTS_SECONDS": "31536000",
@@ -31,7 +32,7 @@ DEPLOYED = {
     "CACHE_URL": "redis://127.0.0.1:6379/0",
     "USERSIG_ENVIRONMENT": "production",
     "USERSIG_SDKAPPID": "1400000000",
-    "USERSIG_SECRET_KEY": "9d1c5e0b72f8a463" * 4,
+    "USERSIG_SECRET_KEY": secrets.token_hex(),
     "USERSIG_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
 }
 
@@ -96,7 +97,7 @@ def test_session__gets_a_usersig_with_the_csrf_token_alone(mei: User) -> None:
     signed_in = client.post("/login/", {"username": "mei", "password": "mei"}, headers=csrf)
     assert signed_in.headers["Location"] == "/"
     assert client.get("/").status_code == 200
-    assert client.post("/api/usersig/").json()["code"] == "permission_denied"
+    assert client.post("/api/usersig/", content_type="application/json").json()["code"] == "permission_denied"
     csrf = {"X-CSRFToken": client.cookies["csrftoken"].value}
     answer = client.post("/api/usersig/", headers=csrf).json()
     assert verify_usersig(answer["usersig"], userid=str(mei.pk)).userid == answer["userid"]
