@@ -99,7 +99,7 @@ def test_session__gets_a_usersig_with_the_csrf_token_alone(mei: User) -> None:
     assert client.get("/").status_code == 200
     assert client.post("/api/usersig/", content_type="application/json").json()["code"] == "permission_denied"
     csrf = {"X-CSRFToken": client.cookies["csrftoken"].value}
-    answer = client.post("/api/usersig/", headers=csrf).json()
+    answer = client.post("/api/usersig/", content_type="application/json", headers=csrf).json()
     assert verify_usersig(answer["usersig"], userid=str(mei.pk)).userid == answer["userid"]
 
 
