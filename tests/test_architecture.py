@@ -17,7 +17,7 @@ LINES = [
     # the edges: parse, call, format
     [*HTTP_EDGE, "admin*", "management*", "checks", "apps"],
     # who, what, how long; token -> claims; one audit line
-    ["batch"],
+    ["batch", "inspection"],
     ["issuing", "verifying", "audit", "revocation"],
     # which SDKAppID and signer serve an environment
     ["applications"],

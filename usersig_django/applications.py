@@ -101,6 +101,16 @@ def is_overridden(environment: str) -> bool:
         return False
 
 
+def get_environments() -> list[str]:
+    """Every environment that settings or records name; this project's own first."""
+    try:
+        own, configured = [conf.environment], sorted(conf.applications)
+    except ImproperlyConfigured:
+        own, configured = [], []
+    recorded = Application.objects.order_by("environment").values_list("environment", flat=True)
+    return list(dict.fromkeys([*own, *configured, *recorded]))
+
+
 def invalidate(**_kwargs: object) -> None:
     """Forget every cached signer: in this process at once, and in this transaction alone until it commits."""
     alias = router.db_for_write(Application)

@@ -1,20 +1,23 @@
 """Applications and their keys, which operators manage in the admin and with `usersig_keys`; what was issued."""
 
+import hashlib
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ALGORITHMS, ECDSA_SHA256, MAX_EXPIRE, MIN_EXPIRE, REGIONS
 from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError
-from usersig_django.sealed import SealedSecretField
+from usersig_django.sealed import SealedSecretField, is_sealed
 from usersig_django.secret import Secret
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
 
@@ -257,6 +260,13 @@ class SigningKey(models.Model):
         return self.application.active_key_id is not None and self.application.active_key_id == self.pk
 
     @property
+    def state(self) -> str:
+        """For people."""
+        if self.retired_at:
+            return gettext("retired")
+        return gettext("active") if self.is_active else gettext("staged")
+
+    @property
     def is_deletable(self) -> bool:
         return self.retired_at is not None and not self.is_active
 
@@ -292,6 +302,8 @@ class SigningKey(models.Model):
     def signer_fingerprint(self) -> str:
         """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot
         be read."""
+        if is_sealed(self.secret.reveal()):
+            raise InvalidKey("This is the ciphertext of a key, not the key.")
         if self.algorithm == ECDSA_SHA256:
             return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
         return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint
@@ -331,3 +343,47 @@ class IssuedRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.userid}"
+
+
+class RevocationQuerySet(models.QuerySet["Revocation"]):
+    def revoke(self, sdkappid: int, userid: str) -> int:
+        """Refuse what was issued for this UserID before now; the instant in unix seconds. It never goes back."""
+        rows = self.using(router.db_for_write(self.model))
+        now = int(time.time())
+        found, _created = rows.get_or_create(
+            sdkappid=sdkappid, userid_sha256=_sha256(userid), defaults={"instant": now}
+        )
+        rows.filter(pk=found.pk, instant__lt=now).update(instant=now)
+        return max(found.instant, now)
+
+    def get_instant(self, sdkappid: int, userid: str) -> int | None:
+        """Unix seconds before which this UserID's tokens are refused; None where nothing was taken back."""
+        if connections[router.db_for_read(self.model)].settings_dict["ENGINE"] == "django.db.backends.dummy":
+            # A project without a database has nowhere to take anything back.
+            return None
+        found = self.filter(sdkappid=sdkappid, userid_sha256=_sha256(userid))
+        return found.values_list("instant", flat=True).first()
+
+
+class Revocation(models.Model):
+    """The instant from which a UserID's tokens are accepted again. Found by a hash: MariaDB folds case and pads."""
+
+    sdkappid = models.BigIntegerField()
+    userid_sha256 = models.CharField(max_length=64)
+    instant = models.BigIntegerField(help_text=_("Unix seconds."))
+
+    objects = RevocationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("revocation")
+        verbose_name_plural = _("revocations")
+        constraints = [
+            models.UniqueConstraint(fields=["sdkappid", "userid_sha256"], name="usersig_revocation_userid"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sdkappid} {self.userid_sha256}"
+
+
+def _sha256(userid: str) -> str:
+    return hashlib.sha256(userid.encode()).hexdigest()

@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_variables
 from usersig_django.conf import conf
 from usersig_django.secret import Secret
 
-# The mark tells a ciphertext from a plain text that happens to look like Fernet's.
+# The mark tells a ciphertext from a plain text that happens to look like one of Fernet.
 MARK: Final = "sealed1:"
-_is_sealed = re.compile(re.escape(MARK) + r"gAAAA[A-Za-z0-9_-]+={0,2}").fullmatch
+is_sealed = re.compile(re.escape(MARK) + r"gAAAA[A-Za-z0-9_-]+={0,2}").fullmatch
 _UID_LENGTH: Final = 16
 # An encoder's own exception would carry the text: what is no key is for the signer to refuse.
 _ERRORS: Final = "surrogatepass"
@@ -108,7 +108,7 @@ def _fernet(position: int, secret: Secret) -> Fernet:
 
 @sensitive_variables()
 def _open(ring: MultiFernet, ciphertext: str) -> bytes | None:
-    if not _is_sealed(ciphertext):
+    if not is_sealed(ciphertext):
         return None
     try:
         return ring.decrypt(ciphertext.removeprefix(MARK))
@@ -160,7 +160,7 @@ class SealedSecretField(_TextField):
             return Ciphertext()
         if not isinstance(value, str):
             raise TypeError(f"{self} takes text, not {type(value).__name__}.")
-        return Ciphertext(value) if not value or _is_sealed(value) else Secret(value.strip())
+        return Ciphertext(value) if not value or is_sealed(value) else Secret(value.strip())
 
     def from_db_value(self, value: str | None, *_args: object) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -178,7 +178,7 @@ class SealedSecretField(_TextField):
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, SealedSecret):
             value = value.ciphertext
-        if isinstance(value, Ciphertext) or (isinstance(value, str) and (not value or _is_sealed(value))):
+        if isinstance(value, Ciphertext) or (isinstance(value, str) and (not value or is_sealed(value))):
             return str(value)
         if value is None or hasattr(value, "resolve_expression"):
             return super().get_prep_value(value)
@@ -188,7 +188,7 @@ class SealedSecretField(_TextField):
     def to_python(self, value: Any) -> Any:
         """Reads fixtures. Django prints the value with every error raised here, so plain text is only marked, and
         refused when the row is made of it."""
-        return RefusedText(value) if isinstance(value, str) and not _is_sealed(value) and value else value
+        return RefusedText(value) if isinstance(value, str) and not is_sealed(value) and value else value
 
     def value_to_string(self, obj: models.Model) -> str:
         self.seal_in(obj)
