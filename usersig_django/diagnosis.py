@@ -16,12 +16,12 @@ class Diagnosis:
 
     code: int
     origin: str
-    """Who answers with it: `server` (Chat), `Chat SDK` or `TRTC SDK`."""
+    """Who answers with it: `server` (Chat), `REST API`, `Chat SDK` or `TRTC SDK`."""
     cause: str
     look_at: str
 
 
-_SERVER, _CHAT_SDK, _TRTC_SDK = "server", "Chat SDK", "TRTC SDK"
+_SERVER, _REST, _CHAT_SDK, _TRTC_SDK = "server", "REST API", "Chat SDK", "TRTC SDK"
 
 DIAGNOSES = (
     Diagnosis(
@@ -83,6 +83,62 @@ DIAGNOSES = (
         _SERVER,
         gettext_noop("The UserSig was revoked."),
         gettext_noop("Issue a new one: the user was kicked, or tokens issued before an instant are refused."),
+    ),
+    Diagnosis(
+        60007,
+        _REST,
+        gettext_noop("The REST API is called too often."),
+        gettext_noop("Call it less often; it passes by itself."),
+    ),
+    Diagnosis(
+        60008,
+        _REST,
+        gettext_noop("The REST API's request timed out, or its form is wrong."),
+        gettext_noop("Try again; then the network between this server and Tencent."),
+    ),
+    Diagnosis(
+        70107,
+        _REST,
+        gettext_noop("The account does not exist."),
+        gettext_noop(
+            "The UserID: Tencent knows it from its first login or import on; until then it holds nothing to revoke."
+        ),
+    ),
+    Diagnosis(
+        70169,
+        _REST,
+        gettext_noop("Tencent's server timed out."),
+        gettext_noop("Try again."),
+    ),
+    Diagnosis(
+        70202,
+        _REST,
+        gettext_noop("Tencent's server timed out."),
+        gettext_noop("Try again."),
+    ),
+    Diagnosis(
+        70402,
+        _REST,
+        gettext_noop("A parameter of the REST API's request is invalid."),
+        gettext_noop("The UserID, and the region of the application."),
+    ),
+    Diagnosis(
+        70403,
+        _REST,
+        gettext_noop("The REST API wants an administrator."),
+        gettext_noop("ADMIN_USERID: it must be an administrator of this application in the console."),
+    ),
+    Diagnosis(
+        70500,
+        _REST,
+        gettext_noop("Tencent's server has an internal error."),
+        gettext_noop("Try again."),
+    ),
+    Diagnosis(
+        91000,
+        _REST,
+        gettext_noop("Tencent's service has an internal error."),
+        gettext_noop("Try again."),
     ),
     Diagnosis(
         6206,

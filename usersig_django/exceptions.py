@@ -105,3 +105,16 @@ class SigningUnavailable(IssuingRefused):
     """No usable application or key at this moment; the cause is in the message and the log."""
 
     code = "signing_unavailable"
+
+
+class RevocationFailed(UserSigError):
+    """Tencent did not take the UserSigs back: it refused, or could not be reached. It may be tried again."""
+
+    def __init__(self, message: str, *, error_code: int | None = None, hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        """Tencent's `ErrorCode`; None where no answer of Tencent's arrived."""
+        self.hint = hint
+        """What to look at, where Tencent documents the code."""
+        self.retryable = retryable
+        """The fault may pass by itself."""

@@ -6,10 +6,11 @@ from typing import TypeVar
 from asgiref.sync import sync_to_async
 
 from usersig_django.applications import Signer, get_application
-from usersig_django.exceptions import BadSignature, MalformedUserSig, SigningUnavailable
+from usersig_django.exceptions import BadSignature, MalformedUserSig, SigningUnavailable, UserSigRevoked
+from usersig_django.models import Revocation
 from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
 
-Claims = TypeVar("Claims")
+Claims = TypeVar("Claims", UserSigClaims, PrivateMapKeyClaims)
 
 
 def verify_usersig(
@@ -24,7 +25,8 @@ def verify_usersig(
     """What a UserSig claims, once any key of the environment that is not retired has proved it.
 
     `now` and `not_before` are unix seconds, `leeway` seconds; `userid` is compared where it is given. Raises
-    InvalidUserSig (its subclass says why), InvalidInput, SigningUnavailable (no key to verify with).
+    InvalidUserSig (its subclass says why), InvalidInput, SigningUnavailable (no key to verify with), and the
+    database's errors: it knows which UserSigs were taken back.
     """
     return _first_that_knows(
         environment,
@@ -62,9 +64,18 @@ def _first_that_knows(environment: str | None, verify: Callable[[Signer], Claims
     unknown: BadSignature | MalformedUserSig | None = None
     for signer in application.signers:
         try:
-            return verify(signer)
+            claims = verify(signer)
         except BadSignature as error:
             unknown = error
         except MalformedUserSig as error:
             unknown = unknown or error
+        else:
+            _refuse_revoked(claims)
+            return claims
     raise unknown or SigningUnavailable(f"{application.environment!r} has no key to verify with.")
+
+
+def _refuse_revoked(claims: UserSigClaims | PrivateMapKeyClaims) -> None:
+    instant = Revocation.objects.get_instant(claims.sdkappid, claims.userid)
+    if instant is not None and claims.issued_at < instant:
+        raise UserSigRevoked("This UserID's UserSigs from before then were taken back.")

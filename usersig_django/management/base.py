@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFault
 from django.utils.translation import gettext as _
 
-from usersig_django.exceptions import InvalidUserSig, SigningUnavailable, UserSigError
+from usersig_django.exceptions import InvalidUserSig, RevocationFailed, SigningUnavailable, UserSigError
 
 FAULT: Final = 1
 USAGE: Final = 2
@@ -49,7 +49,7 @@ def exit_codes() -> Iterator[None]:
         yield
     except InvalidUserSig as error:
         raise CommandError(str(error), returncode=NOT_VERIFIED) from error
-    except (SigningUnavailable, ImproperlyConfigured) as error:
+    except (SigningUnavailable, RevocationFailed, ImproperlyConfigured) as error:
         raise CommandError(str(error), returncode=FAULT) from error
     except DatabaseFault as error:
         raise CommandError(_("The database failed: %(error)s") % {"error": error}, returncode=FAULT) from error

@@ -247,4 +247,20 @@ class Migration(migrations.Migration):
                 violation_error_message="The SDKAppID is out of range.",
             ),
         ),
+        migrations.CreateModel(
+            name="Revocation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sdkappid", models.BigIntegerField()),
+                ("userid_sha256", models.CharField(max_length=64)),
+                ("instant", models.BigIntegerField(help_text="Unix seconds.")),
+            ],
+            options={
+                "verbose_name": "revocation",
+                "verbose_name_plural": "revocations",
+                "constraints": [
+                    models.UniqueConstraint(fields=("sdkappid", "userid_sha256"), name="usersig_revocation_userid")
+                ],
+            },
+        ),
     ]
