@@ -113,6 +113,7 @@ class TestCall:
     def test_call__through_the_proxy_of_the_environment(self, monkeypatch):
         import httpx
 
+        monkeypatch.setattr(revocation, "FIRST_PAUSE_SECONDS", 0)
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
         with mock.patch.object(httpx, "HTTPTransport", side_effect=httpx.ConnectError("")) as transport:
             with pytest.raises(RevocationFailed):
@@ -256,6 +257,7 @@ class TestLocally:
         assert Revocation.objects.count() == 1
 
 
+@pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_locally__many_at_once():
     from django.db import connection
