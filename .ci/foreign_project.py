@@ -22,8 +22,7 @@ readme, folder = Path(sys.argv[1]).read_text(encoding="utf-8"), Path(sys.argv[2]
 SECRET_KEY = "0123456789abcdef" * 4
 
 settings_steps, urls_steps = (
-    textwrap.dedent(block)
-    for block in re.findall(r"^ +```python\n(.*?)^ +```$", readme, re.DOTALL | re.MULTILINE)
+    textwrap.dedent(block) for block in re.findall(r"^ +```python\n(.*?)^ +```$", readme, re.DOTALL | re.MULTILINE)
 )
 
 subprocess.run([sys.executable, "-m", "django", "startproject", "shop", str(folder)], check=True)

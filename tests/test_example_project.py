@@ -101,6 +101,9 @@ def test_session__gets_a_usersig_with_the_csrf_token_alone(mei: User) -> None:
     csrf = {"X-CSRFToken": client.cookies["csrftoken"].value}
     answer = client.post("/api/usersig/", content_type="application/json", headers=csrf).json()
     assert verify_usersig(answer["usersig"], userid=str(mei.pk)).userid == answer["userid"]
+    # A form without fields, which is what a test client and `FormData()` send.
+    assert client.post("/api/usersig/").json()["code"] == "permission_denied"
+    assert client.post("/api/usersig/", headers=csrf).status_code == 200
 
 
 def test_token__gets_a_usersig(mei: User, client: Client) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from django.db import connections, transaction
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from rest_framework import exceptions as drf
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer
@@ -42,6 +42,15 @@ class _PlainJSONRenderer(BaseRenderer):
 _encode: Final = JSONEncoder(separators=(",", ":")).encode
 
 
+class _Request(Request):
+    """A session's CSRF check looks for its token in the form, and DRF's own would parse the body for that, whatever
+    it is. Django's reads forms alone; the body's turn comes later."""
+
+    @property
+    def POST(self) -> QueryDict:  # noqa: N802  # DRF's name
+        return self._request.POST
+
+
 class IssuingView(APIView):
     """What both endpoints share. The project says how users authenticate; all else is fixed here, so that its own
     DRF settings change nothing about a credential."""
@@ -72,6 +81,9 @@ class IssuingView(APIView):
         if request.method != "POST":
             raise drf.MethodNotAllowed(request.method or "")
         super().initial(request, *args, **kwargs)
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        return _Request(request, parsers=self.get_parsers(), authenticators=self.get_authenticators())
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         renderer = _PlainJSONRenderer()
