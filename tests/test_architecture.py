@@ -21,7 +21,7 @@ LINES = [
     ["issuing", "verifying", "audit", "revocation"],
     # which SDKAppID and signer serve an environment
     ["applications"],
-    ["models", "migrations*"],
+    ["models", "records", "migrations*"],
     ["sealed"],
     # pure plug points
     ["resolvers", "rooms", "signals"],

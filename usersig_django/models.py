@@ -1,15 +1,13 @@
-"""Applications and their keys, which operators manage in the admin and with `usersig_keys`; what was issued."""
+"""Applications and their keys, which operators manage in the admin and with `usersig_keys`."""
 
-import hashlib
 import logging
-import time
 import uuid
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,21 +15,15 @@ from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ALGORITHMS, ECDSA_SHA256, MAX_EXPIRE, MIN_EXPIRE, REGIONS
 from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError
-from usersig_django.sealed import SealedSecretField, is_sealed
-from usersig_django.secret import Secret
+from usersig_django.records import IssuedRecord, Revocation
+from usersig_django.sealed import SealedQuerySet, SealedSecretField, is_sealed
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
+
+__all__ = ["Application", "IssuedRecord", "Revocation", "SigningKey"]
 
 audit_logger = logging.getLogger("usersig_django.audit")
 
-_PLACES = (
-    _("China"),
-    _("Singapore"),
-    _("Seoul"),
-    _("Tokyo"),
-    _("Frankfurt"),
-    _("Silicon Valley"),
-    _("Jakarta"),
-)
+_PLACES = (_("China"), _("Singapore"), _("Seoul"), _("Tokyo"), _("Frankfurt"), _("Silicon Valley"), _("Jakarta"))
 
 
 class Application(models.Model):
@@ -161,17 +153,7 @@ class Application(models.Model):
         return True
 
 
-class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
-    def update(self, **kwargs: Any) -> int:
-        if "secret" in kwargs:
-            # Here and not in the field alone: a Value goes past it, and an error there breaks the transaction.
-            value = kwargs["secret"]
-            parts = value.flatten() if isinstance(value, models.Expression) else [models.Value(value)]
-            for part in parts:
-                if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
-                    self.model._meta.get_field("secret").get_prep_value(part.value)
-        return super().update(**kwargs)
-
+class SigningKeyQuerySet(SealedQuerySet["SigningKey"]):
     def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
         objs = list(objs)
         for key in objs:
@@ -307,83 +289,3 @@ class SigningKey(models.Model):
         if self.algorithm == ECDSA_SHA256:
             return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
         return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint
-
-
-class IssuedRecord(models.Model):
-    """One UserSig or PrivateMapKey that was issued; never the token."""
-
-    KINDS = [("usersig", _("UserSig")), ("private_map_key", _("PrivateMapKey"))]
-    ROOM_KINDS = [("room_id", _("numeric room")), ("str_room_id", _("string room"))]
-    CHANNELS = [("api", _("API")), ("command", _("command")), ("admin", _("admin")), ("python", _("Python"))]
-
-    # Text and no foreign key: the user may live in another database, and the record outlives the user.
-    user = models.CharField(_("user"), max_length=255, blank=True, help_text=_("Primary key of who asked."))
-    userid = models.CharField(_("UserID"), max_length=32)
-    sdkappid = models.BigIntegerField(_("SDKAppID"))
-    environment = models.CharField(_("environment"), max_length=50)
-    kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
-    room_kind = models.CharField(_("kind of room"), max_length=20, choices=ROOM_KINDS, blank=True)
-    room = models.CharField(_("room"), max_length=64, blank=True)
-    privileges = models.PositiveSmallIntegerField(_("privileges"), null=True, blank=True)
-    expire = models.PositiveIntegerField(_("validity"), help_text=_("Seconds."))
-    channel = models.CharField(_("channel"), max_length=20, choices=CHANNELS)
-    address = models.CharField(_("address"), max_length=200, blank=True)
-    issued_at = models.DateTimeField(_("issued"), db_index=True)
-    key_fingerprint = models.CharField(_("key fingerprint"), max_length=8)
-
-    class Meta:
-        verbose_name = _("issued record")
-        verbose_name_plural = _("issued records")
-        ordering = ("-issued_at", "-pk")
-        default_permissions = ("view",)
-        indexes = [
-            models.Index(fields=["user"], name="usersig_record_user"),
-            models.Index(fields=["userid"], name="usersig_record_userid"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.userid}"
-
-
-class RevocationQuerySet(models.QuerySet["Revocation"]):
-    def revoke(self, sdkappid: int, userid: str) -> int:
-        """Refuse what was issued for this UserID before now; the instant in unix seconds. It never goes back."""
-        rows = self.using(router.db_for_write(self.model))
-        now = int(time.time())
-        found, _created = rows.get_or_create(
-            sdkappid=sdkappid, userid_sha256=_sha256(userid), defaults={"instant": now}
-        )
-        rows.filter(pk=found.pk, instant__lt=now).update(instant=now)
-        return max(found.instant, now)
-
-    def get_instant(self, sdkappid: int, userid: str) -> int | None:
-        """Unix seconds before which this UserID's tokens are refused; None where nothing was taken back."""
-        if connections[router.db_for_read(self.model)].settings_dict["ENGINE"] == "django.db.backends.dummy":
-            # A project without a database has nowhere to take anything back.
-            return None
-        found = self.filter(sdkappid=sdkappid, userid_sha256=_sha256(userid))
-        return found.values_list("instant", flat=True).first()
-
-
-class Revocation(models.Model):
-    """The instant from which a UserID's tokens are accepted again. Found by a hash: MariaDB folds case and pads."""
-
-    sdkappid = models.BigIntegerField()
-    userid_sha256 = models.CharField(max_length=64)
-    instant = models.BigIntegerField(help_text=_("Unix seconds."))
-
-    objects = RevocationQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("revocation")
-        verbose_name_plural = _("revocations")
-        constraints = [
-            models.UniqueConstraint(fields=["sdkappid", "userid_sha256"], name="usersig_revocation_userid"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.sdkappid} {self.userid_sha256}"
-
-
-def _sha256(userid: str) -> str:
-    return hashlib.sha256(userid.encode()).hexdigest()

@@ -3,7 +3,7 @@
 The sealed payload begins with the row's `uid`: a ciphertext that was moved to another row does not open there."""
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -19,6 +19,7 @@ from usersig_django.secret import Secret
 MARK: Final = "sealed1:"
 is_sealed = re.compile(re.escape(MARK) + r"gAAAA[A-Za-z0-9_-]+={0,2}").fullmatch
 _UID_LENGTH: Final = 16
+_Row_co = TypeVar("_Row_co", bound=models.Model, covariant=True)
 # An encoder's own exception would carry the text: what is no key is for the signer to refuse.
 _ERRORS: Final = "surrogatepass"
 
@@ -202,3 +203,16 @@ class SealedSecretField(_TextField):
         # As FileField does: an empty box keeps what is stored, since the form never shows it.
         if data:
             super().save_form_data(instance, data)
+
+
+class SealedQuerySet(models.QuerySet[_Row_co]):
+    """Refuses plain text before the transaction breaks, and also what goes past the field inside an expression."""
+
+    def update(self, **kwargs: Any) -> int:
+        for name, value in kwargs.items():
+            field = self.model._meta.get_field(name)
+            if isinstance(field, SealedSecretField):
+                for part in value.flatten() if isinstance(value, models.Expression) else [models.Value(value)]:
+                    if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
+                        field.get_prep_value(part.value)
+        return super().update(**kwargs)

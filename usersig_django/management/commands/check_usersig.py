@@ -42,9 +42,13 @@ class Command(UsersigCommand):
 
     def handle(self, *args: Any, environment: str | None, **options: Any) -> None:
         findings = [*_settings(), *_clock(), *_cache(), *_keys(environment), *_signing(environment)]
+        marks = {
+            True: self.style.SUCCESS(_("ok  ")),
+            False: self.style.ERROR(_("FAIL")),
+            None: self.style.WARNING(_("look")),
+        }
         for good, subject, text in findings:
-            mark = {True: self.style.SUCCESS(_("ok  ")), False: self.style.ERROR(_("FAIL"))}
-            self.stdout.write(f"{mark.get(good, self.style.WARNING(_('look')))}  {subject}: {text}")
+            self.stdout.write(f"{marks[good]}  {subject}: {text}")
         failed = sum(good is False for good, _subject, _text in findings)
         if failed:
             raise CommandError(_("%(n)s of %(all)s failed.") % {"n": failed, "all": len(findings)}, returncode=FAULT)

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import logging
 import os
 import sys
 from argparse import ArgumentParser
@@ -18,11 +19,13 @@ from django.views.decorators.debug import sensitive_variables
 from usersig_django.applications import get_state
 from usersig_django.conf import ALGORITHMS, REGIONS
 from usersig_django.management.base import FAULT, USAGE, UsersigCommand
-from usersig_django.models import Application, SigningKey, audit_logger
+from usersig_django.models import Application, SigningKey
 from usersig_django.sealed import key_ring, reseal
 from usersig_django.secret import Secret
 
 ACTOR = "command"
+
+audit_logger = logging.getLogger("usersig_django.audit")
 
 
 class Command(UsersigCommand):
