@@ -1,6 +1,7 @@
 """OpenAPI of both endpoints for drf-spectacular, which `apps` loads this for where it is installed. Written out, as
 the shapes in `serializers` are."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiViewExtension
@@ -21,7 +22,7 @@ _STR_ROOM_ID: Final = {
     "maxLength": 64,
     "pattern": r"^[A-Za-z0-9 !#$%&()+\-:;<=.>?@\[\]^_{}|~,]+$",
 }
-_TIMES: Final = {
+_TIMES: Final[dict[str, dict[str, Any]]] = {
     "expire": {"type": "integer", "minimum": MIN_EXPIRE, "maximum": MAX_EXPIRE, "description": "Seconds."},
     "issued_at": {"type": "string", "format": "date-time"},
     "expires_at": {"type": "string", "format": "date-time"},
@@ -36,6 +37,40 @@ def _object(properties: dict[str, Any], *, optional: tuple[str, ...] = (), **mor
     required = [name for name in properties if name not in optional]
     schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
     return {**schema, "required": required} if required else schema
+
+
+def _one_of(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"oneOf": [_object(properties, title=title) for title, properties in objects.items()]}
+
+
+def _request_body(complete: Callable[[Any, dict[str, Any]], None]) -> Callable[[Any], Any]:
+    """`complete(view, body)` adds what drf-spectacular does not know of a body whose schema is written out."""
+
+    def decorate(post: Any) -> Any:
+        class Completed(post.kwargs["schema"]):  # type: ignore[name-defined,misc]  # the class that `extend_schema` made
+            def get_operation(self, *args: Any) -> Any:
+                operation = super().get_operation(*args)
+                if operation:
+                    complete(self.view, operation["requestBody"])
+                return operation
+
+        post.kwargs["schema"] = Completed
+        return post
+
+    return decorate
+
+
+def _with_maximum(view: Any, body: dict[str, Any]) -> None:
+    """Of the view and not of its class: `as_view(environment=…)` and the hooks make it another's."""
+    try:
+        maximum = view.get_expire()
+    except Exception:  # noqa: BLE001  # a project's hook may need a request, and here is none
+        maximum = get_expire(view.environment)
+    body["content"]["application/json"]["schema"]["properties"]["expire"]["maximum"] = maximum
+
+
+def _required(view: Any, body: dict[str, Any]) -> None:
+    body["required"] = True
 
 
 def _errors(*left_out: str) -> dict[int, OpenApiResponse]:
@@ -63,10 +98,10 @@ class UserSigViewExtension(OpenApiViewExtension):
     match_subclasses = True
 
     def view_replacement(self) -> type:
-        maximum = get_expire(self.target.environment)
-        expire = {"type": "integer", "minimum": MIN_EXPIRE, "maximum": maximum, "description": "Seconds."}
+        expire = dict(_TIMES["expire"])
 
-        class Documented(self.target_class):  # type: ignore[name-defined,misc]  # known when the schema is made
+        class Documented(self.target):  # type: ignore[name-defined,misc]  # known when the schema is made
+            @_request_body(_with_maximum)
             @extend_schema(
                 request={"application/json": _object({"expire": expire}, optional=("expire",))},
                 responses={
@@ -104,18 +139,16 @@ class PrivateMapKeyViewExtension(OpenApiViewExtension):
     def view_replacement(self) -> type:
         rooms = {"room_id": _ROOM_ID, "str_room_id": _STR_ROOM_ID}
         privileges = {"type": "integer", "minimum": 1, "maximum": int(Privilege.ALL)}
-        members = {"sdkappid": _SDKAPPID, "userid": _USERID, "private_map_key": _TOKEN, **rooms}
+        members = {"sdkappid": _SDKAPPID, "userid": _USERID, "private_map_key": _TOKEN}
+        more = {"privileges": privileges, **_TIMES}
 
-        class Documented(self.target_class):  # type: ignore[name-defined,misc]  # known when the schema is made
+        class Documented(self.target):  # type: ignore[name-defined,misc]  # known when the schema is made
+            @_request_body(_required)
             @extend_schema(
-                request={
-                    "application/json": {
-                        "oneOf": [_object({name: room}, title=name) for name, room in rooms.items()],
-                    }
-                },
+                request={"application/json": _one_of({name: {name: room} for name, room in rooms.items()})},
                 responses={
                     200: OpenApiResponse(
-                        _object({**members, "privileges": privileges, **_TIMES}, optional=tuple(rooms)),
+                        _one_of({name: {**members, name: room, **more} for name, room in rooms.items()}),
                         description="A PrivateMapKey for the user who is signed in, and this room.",
                     ),
                     **_errors(),
