@@ -110,7 +110,9 @@ class SigningUnavailable(IssuingRefused):
 class RevocationFailed(UserSigError):
     """Tencent did not take the UserSigs back: it refused, or could not be reached. It may be tried again."""
 
-    def __init__(self, message: str, *, error_code: int | None = None, hint: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self, message: str, *, error_code: int | None = None, hint: str = "", retryable: bool = False
+    ) -> None:
         super().__init__(message)
         self.error_code = error_code
         """Tencent's `ErrorCode`; None where no answer of Tencent's arrived."""

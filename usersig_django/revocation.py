@@ -2,7 +2,6 @@
 own verification refuses it too. Needs the extra `revocation`."""
 
 import json
-import logging
 import random
 import secrets
 import time
@@ -25,8 +24,6 @@ from usersig_django.exceptions import RevocationFailed
 from usersig_django.issuing import IssuedUserSig, get_userid, issue_usersig_for_userid
 from usersig_django.models import Revocation
 from usersig_django.signing.userid import check_userid
-
-logger = logging.getLogger("usersig_django")
 
 # The REST API of each region's data centre (PROTOCOL 5).
 HOSTS: Final[Mapping[str, str]] = {
@@ -113,17 +110,14 @@ def _issue_admin_usersig(environment: str | None, expire: int, origin: Origin | 
 def _kick(application: ServedApplication, userid: str, origin: Origin | None) -> int:
     """Ask until Tencent agrees; the number of attempts. One admin UserSig serves all of them, and nothing else."""
     admin = _issue_admin_usersig(application.environment, CALL_EXPIRE, origin)
-    failure: RevocationFailed | None = None
-    for attempt in range(1, ATTEMPTS + 1):
-        failure = _call(HOSTS[application.region], admin, userid)
-        if failure is None:
-            return attempt
+    attempt = 1
+    while (failure := _call(HOSTS[application.region], admin, userid)) is not None:
         if not failure.retryable or attempt == ATTEMPTS:
-            break
+            raise failure
         # Spread, so that workers who failed together do not come back together.
-        time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311  # not a secret
-    assert failure is not None
-    raise failure
+        time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+        attempt += 1
+    return attempt
 
 
 @sensitive_variables()

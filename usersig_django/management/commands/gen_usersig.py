@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
@@ -26,6 +24,7 @@ from usersig_django.issuing import (
 )
 from usersig_django.management.base import FAULT, SOME_FAILED, USAGE, UsersigCommand
 from usersig_django.management.batch import BATCH_FORMATS, Report, UserIDRows, whole_file, write_rows
+from usersig_django.management.users import find_user
 from usersig_django.serializers import as_private_map_key_answer, as_usersig_answer
 from usersig_django.signing import Privilege
 
@@ -191,11 +190,7 @@ def find_userid(options: Mapping[str, Any], asked: Event) -> str:
     """The UserID given, or what the resolver maps the user given to; a refusal of that is audited."""
     if options["userid"] is not None:
         return str(options["userid"])
-    try:
-        user = get_user_model()._default_manager.get_by_natural_key(options["user"])
-    except (ObjectDoesNotExist, MultipleObjectsReturned):
-        message = _("There is no user %(username)r.") % {"username": options["user"]}
-        raise CommandError(message, returncode=USAGE) from None
+    user = find_user(options["user"])
     asked = replace(asked, environment=options["environment"] or "", expire=options["expire"])
     with audit.refusals_recorded(asked, ORIGIN):
         check_user(user)
