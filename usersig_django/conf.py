@@ -267,8 +267,9 @@ def _callable(where: str, value: object) -> Callable[..., object]:
     if isinstance(value, str):
         try:
             value = import_string(value)
-        except ImportError as error:
-            raise ImproperlyConfigured(f"{where} cannot be imported: {error}") from error
+        except Exception as error:
+            # A module that is being imported raises anything.
+            raise ImproperlyConfigured(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(value):
         raise ImproperlyConfigured(f"{where} must be a callable or the dotted path of one.")
     return value
