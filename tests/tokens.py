@@ -97,7 +97,13 @@ def ecdsa_token(key=EC_KEY, **changes):
 
 
 def userbuf(
-    account=b"alice", sdkappid=SDKAPPID, room=7, expires_at=NOW + 3600, privileges=255, account_type=0, tail=b"",
+    account=b"alice",
+    sdkappid=SDKAPPID,
+    room=7,
+    expires_at=NOW + 3600,
+    privileges=255,
+    account_type=0,
+    tail=b"",
     version=0,
 ):
     head = struct.pack(">BH", version, len(account)) + account

@@ -149,7 +149,9 @@ class Verifier(ABC):
             raise UserIDMismatch("The token is for another UserID.")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(sdkappid={self._sdkappid}, key_fingerprint={self._key_fingerprint!r})"
+        # The traceback of a constructor that refused its arguments shows a signer without either.
+        sdkappid, fingerprint = (getattr(self, name, None) for name in ("_sdkappid", "_key_fingerprint"))
+        return f"{type(self).__name__}(sdkappid={sdkappid}, key_fingerprint={fingerprint!r})"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable.")
