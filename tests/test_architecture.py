@@ -17,7 +17,7 @@ LINES = [
     # the edges: parse, call, format
     [*HTTP_EDGE, "admin*", "management*", "checks", "apps"],
     # who, what, how long; token -> claims; one audit line
-    ["batch", "inspection"],
+    ["batch", "inspection", "deactivation"],
     ["issuing", "verifying", "audit", "revocation"],
     # which SDKAppID and signer serve an environment
     ["applications"],
@@ -116,7 +116,7 @@ def test_module__reads_settings_only_in_conf(module: str) -> None:
 def test_module__is_short_and_prints_nothing(module: str) -> None:
     path = MODULES[module]
     written = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    assert len(written) <= LONGEST, f"{path.name} holds two things"
+    assert len(written) <= LONGEST or path.parent.name == "migrations", f"{path.name} holds two things"
     calls = (node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
 

@@ -59,15 +59,19 @@ def test_wheel__holds_the_package_and_its_metadata_and_nothing_else(wheel: zipfi
     }
 
 
-def test_wheel__holds_types_templates_static_files_and_catalogues(wheel: zipfile.ZipFile) -> None:
+def test_wheel__holds_types_templates_and_static_files(wheel: zipfile.ZipFile) -> None:
     for pattern in (
         "usersig_django/py.typed",
         "usersig_django/templates/*.html",
         "usersig_django/static/*.js",
         "usersig_django/migrations/0001_*.py",
-        "usersig_django/locale/*.mo",
     ):
         assert fnmatch.filter(wheel.namelist(), pattern), pattern
+
+
+def test_wheel__holds_each_catalogue_compiled(wheel: zipfile.ZipFile) -> None:
+    compiled = {path.with_suffix(".mo").relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.po")}
+    assert compiled <= set(wheel.namelist())
 
 
 def test_wheel__asks_for_three_packages_and_offers_the_extras(wheel: zipfile.ZipFile) -> None:
