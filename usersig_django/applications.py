@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+from weakref import WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
@@ -161,14 +162,22 @@ class _UncommittedCache(_SignerCache):
     """What a transaction that changed records reads until it commits: nobody else sees keys that may yet be rolled
     back. It waits among the connection's commit hooks, so Django drops it with a rollback, savepoints included."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        _uncommitted_caches.add(self)
+
     def __call__(self) -> None:
         _cache.clear()
 
 
 _cache: Final = _SignerCache()
+# Empty almost always, and then no request has to look its connection up.
+_uncommitted_caches: Final[WeakSet["_UncommittedCache"]] = WeakSet()
 
 
 def _uncommitted() -> _UncommittedCache | None:
+    if not _uncommitted_caches:
+        return None
     connection = connections[router.db_for_write(Application)]
     if not connection.in_atomic_block:
         return None

@@ -46,6 +46,11 @@ class Event:
     issued_at: datetime | None = None
 
 
+def is_on() -> bool:
+    """Whether an issue leaves any trace: nothing is put together for a line that nobody reads."""
+    return conf.audit_to_database or logger.isEnabledFor(logging.INFO)
+
+
 def record_issued(event: Event, origin: Origin) -> None:
     """The line, after the record: where the record cannot be written, nothing was issued."""
     if conf.audit_to_database:

@@ -18,6 +18,7 @@ from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
 from usersig_django.exceptions import (
     ImpersonationForbidden,
     InvalidInput,
+    IssuingRefused,
     SigningUnavailable,
     UserIDReserved,
     UserIDUnmappable,
@@ -74,10 +75,18 @@ def issue_usersig(
     SigningUnavailable where no key can sign now), InvalidInput, ImproperlyConfigured, and the database's errors.
     """
     origin = origin or Origin(user=user)
-    with audit.refusals_recorded(Event(audit.USERSIG, environment or "", expire=expire), origin):
+    if expire is not None:
+        check_lifetime(expire)
+    userid = ""
+    try:
         check_user(user)
         userid = get_userid(user)
-    return issue_usersig_for_userid(userid, environment=environment, expire=expire, origin=origin)
+        check_not_reserved(userid)
+    except IssuingRefused as refused:
+        asked = Event(audit.USERSIG, environment or "", userid=userid, expire=expire)
+        audit.record_refused(refused.code, asked, origin)
+        raise
+    return _issue_usersig(userid, environment, expire, origin)
 
 
 def issue_usersig_for_userid(
@@ -93,27 +102,10 @@ def issue_usersig_for_userid(
     check_userid(userid, conf.userid_rule)
     if expire is not None:
         check_lifetime(expire)
-    with audit.refusals_recorded(Event(audit.USERSIG, environment or "", userid=userid, expire=expire), origin):
-        if not allow_reserved:
-            check_not_reserved(userid)
-    application = get_application(environment)
-    signer = application.signer
-    now = read_clock()
-    expire = application.expire if expire is None else expire
-    issued = IssuedUserSig(
-        environment=application.environment,
-        sdkappid=application.sdkappid,
-        userid=userid,
-        usersig=signer.sign(userid, expire=expire, now=now),
-        expire=expire,
-        issued_at=datetime.fromtimestamp(now, UTC),
-        expires_at=datetime.fromtimestamp(now + expire, UTC),
-        key_fingerprint=signer.key_fingerprint,
-    )
-    audit.record_issued(_event(audit.USERSIG, issued), origin)
-    if usersig_issued.has_listeners(IssuedUserSig):
-        _announce(replace(issued, usersig=""), origin)
-    return issued
+    if not allow_reserved:
+        asked = Event(audit.USERSIG, environment or "", userid=userid, expire=expire)
+        _refuse_reserved(asked, origin)
+    return _issue_usersig(userid, environment, expire, origin)
 
 
 def issue_private_map_key(
@@ -126,16 +118,17 @@ def issue_private_map_key(
     """
     origin = origin or Origin(user=user)
     check_room(room)
-    event = Event(audit.PRIVATE_MAP_KEY, environment or "", room=room)
-    with audit.refusals_recorded(event, origin):
+    userid = ""
+    try:
         check_user(user)
         userid = get_userid(user)
-    with audit.refusals_recorded(replace(event, userid=userid), origin):
         check_not_reserved(userid)
         privileges = get_privileges(user, room)
-    return issue_private_map_key_for_userid(
-        userid, room=room, privileges=privileges, environment=environment, origin=origin
-    )
+    except IssuingRefused as refused:
+        asked = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room)
+        audit.record_refused(refused.code, asked, origin)
+        raise
+    return _issue_private_map_key(userid, room, privileges, environment, None, origin)
 
 
 def issue_private_map_key_for_userid(
@@ -154,31 +147,10 @@ def issue_private_map_key_for_userid(
     check_room(room)
     if expire is not None:
         check_lifetime(expire)
-    event = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room, expire=expire)
-    with audit.refusals_recorded(event, origin):
-        if not allow_reserved:
-            check_not_reserved(userid)
-    application = get_application(environment)
-    signer = application.signer
-    now = read_clock()
-    expire = conf.private_map_key_expire if expire is None else expire
-    issued = IssuedPrivateMapKey(
-        environment=application.environment,
-        sdkappid=application.sdkappid,
-        userid=userid,
-        private_map_key=signer.sign_private_map_key(userid, room=room, privileges=privileges, expire=expire, now=now),
-        room=room,
-        privileges=Privilege(privileges),
-        expire=expire,
-        issued_at=datetime.fromtimestamp(now, UTC),
-        expires_at=datetime.fromtimestamp(now + expire, UTC),
-        key_fingerprint=signer.key_fingerprint,
-    )
-    event = _event(audit.PRIVATE_MAP_KEY, issued, room=room, privileges=int(privileges))
-    audit.record_issued(event, origin)
-    if usersig_issued.has_listeners(IssuedPrivateMapKey):
-        _announce(replace(issued, private_map_key=""), origin)
-    return issued
+    if not allow_reserved:
+        asked = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room, expire=expire)
+        _refuse_reserved(asked, origin)
+    return _issue_private_map_key(userid, room, privileges, environment, expire, origin)
 
 
 aissue_usersig = sync_to_async(issue_usersig)
@@ -235,17 +207,78 @@ def read_clock() -> int:
     return now
 
 
-def _event(kind: str, issued: IssuedUserSig | IssuedPrivateMapKey, **room: Any) -> Event:
-    return Event(
-        kind=kind,
-        environment=issued.environment,
-        sdkappid=issued.sdkappid,
-        userid=issued.userid,
-        expire=issued.expire,
-        key_fingerprint=issued.key_fingerprint,
-        issued_at=issued.issued_at,
-        **room,
+def _refuse_reserved(asked: Event, origin: Origin) -> None:
+    try:
+        check_not_reserved(asked.userid)
+    except UserIDReserved as refused:
+        audit.record_refused(refused.code, asked, origin)
+        raise
+
+
+def _issue_usersig(userid: str, environment: str | None, expire: int | None, origin: Origin) -> IssuedUserSig:
+    application = get_application(environment)
+    signer = application.signer
+    now = read_clock()
+    expire = application.expire if expire is None else expire
+    issued = IssuedUserSig(
+        environment=application.environment,
+        sdkappid=application.sdkappid,
+        userid=userid,
+        usersig=signer.sign(userid, expire=expire, now=now),
+        expire=expire,
+        issued_at=datetime.fromtimestamp(now, UTC),
+        expires_at=datetime.fromtimestamp(now + expire, UTC),
+        key_fingerprint=signer.key_fingerprint,
     )
+    _record(audit.USERSIG, issued, origin)
+    if usersig_issued.has_listeners(IssuedUserSig):
+        _announce(replace(issued, usersig=""), origin)
+    return issued
+
+
+def _issue_private_map_key(
+    userid: str,
+    room: int | str,
+    privileges: Privilege | int,
+    environment: str | None,
+    expire: int | None,
+    origin: Origin,
+) -> IssuedPrivateMapKey:
+    application = get_application(environment)
+    signer = application.signer
+    now = read_clock()
+    expire = conf.private_map_key_expire if expire is None else expire
+    issued = IssuedPrivateMapKey(
+        environment=application.environment,
+        sdkappid=application.sdkappid,
+        userid=userid,
+        private_map_key=signer.sign_private_map_key(userid, room=room, privileges=privileges, expire=expire, now=now),
+        room=room,
+        privileges=Privilege(privileges),
+        expire=expire,
+        issued_at=datetime.fromtimestamp(now, UTC),
+        expires_at=datetime.fromtimestamp(now + expire, UTC),
+        key_fingerprint=signer.key_fingerprint,
+    )
+    _record(audit.PRIVATE_MAP_KEY, issued, origin, room=room, privileges=int(privileges))
+    if usersig_issued.has_listeners(IssuedPrivateMapKey):
+        _announce(replace(issued, private_map_key=""), origin)
+    return issued
+
+
+def _record(kind: str, issued: IssuedUserSig | IssuedPrivateMapKey, origin: Origin, **room: Any) -> None:
+    if audit.is_on():
+        event = Event(
+            kind=kind,
+            environment=issued.environment,
+            sdkappid=issued.sdkappid,
+            userid=issued.userid,
+            expire=issued.expire,
+            key_fingerprint=issued.key_fingerprint,
+            issued_at=issued.issued_at,
+            **room,
+        )
+        audit.record_issued(event, origin)
 
 
 def _announce(issued: IssuedUserSig | IssuedPrivateMapKey, origin: Origin) -> None:
