@@ -194,6 +194,10 @@ class IssuedRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
     search_help_text = _("Exactly a UserID, a user's primary key, or a room.")
     # One count of a long table is enough.
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css = {"all": ["usersig_django/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -12,6 +12,8 @@ from django.db import Error as DatabaseFault
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.debug import SafeExceptionReporterFilter
@@ -44,8 +46,8 @@ class Answer:
 
     good: bool
     title: str
-    lines: list[tuple[str, object]]
-    hints: list[str]
+    lines: list[tuple[str, str]]
+    reason: str = ""
     token: str = ""
 
 
@@ -104,7 +106,7 @@ def _generate(data: dict[str, Any], request: HttpRequest) -> Answer:
         "allow_reserved": data["confirm_reserved"],
         "origin": origin,
     }
-    lines: list[tuple[str, object]] = []
+    lines: list[tuple[str, str]] = []
     issued: Any
     if data["kind"] == "private_map_key":
         issued = issue_private_map_key_for_userid(
@@ -120,10 +122,10 @@ def _generate(data: dict[str, Any], request: HttpRequest) -> Answer:
         (_("UserID"), issued.userid),
         *lines,
         (_("Validity"), _seconds(issued.expire)),
-        (_("Valid until"), issued.expires_at),
+        (_("Valid until"), _moment(int(issued.expires_at.timestamp()))),
         (_("Key fingerprint"), issued.key_fingerprint),
     ]
-    return Answer(good=True, title=title, lines=lines, hints=[], token=token)
+    return Answer(good=True, title=title, lines=lines, token=token)
 
 
 @sensitive_variables()
@@ -133,16 +135,15 @@ def _verify(data: dict[str, Any]) -> Answer:
     )
     lines = _claim_lines(inspection.claims) if inspection.claims else []
     if inspection.fault is None:
-        return Answer(good=True, title=_("Valid"), lines=lines, hints=[])
+        return Answer(good=True, title=_("Valid"), lines=lines)
     code = inspection.fault.tencent_code
-    hints = [str(inspection.fault)]
     if code is not None and (diagnosis := diagnose(code)):
-        hints.append(_(diagnosis.look_at))
-        lines = [(_("Tencent answers"), f"{code}: {_(diagnosis.cause)}"), *lines]
-    return Answer(good=False, title=_("Not valid"), lines=lines, hints=hints)
+        answers = (_("Tencent answers"), f"{code}: {_(diagnosis.cause)}")
+        lines = [answers, (_("Look at"), _(diagnosis.look_at)), *lines]
+    return Answer(good=False, title=_("Not valid"), lines=lines, reason=str(inspection.fault))
 
 
-def _claim_lines(claims: UserSigClaims) -> list[tuple[str, object]]:
+def _claim_lines(claims: UserSigClaims) -> list[tuple[str, str]]:
     is_key = isinstance(claims, PrivateMapKeyClaims)
     return [
         (_("Kind"), _("PrivateMapKey") if is_key else _("UserSig")),
@@ -155,7 +156,7 @@ def _claim_lines(claims: UserSigClaims) -> list[tuple[str, object]]:
     ]
 
 
-def _room_lines(room: int | str, privileges: int) -> list[tuple[str, object]]:
+def _room_lines(room: int | str, privileges: int) -> list[tuple[str, str]]:
     kind = _("Room (number)") if isinstance(room, int) else _("Room (text)")
     names = [str(name) for bit, name in PRIVILEGES if privileges & bit]
     return [(kind, str(room)), (_("Privileges"), f"{privileges}: {', '.join(names)}")]
@@ -165,12 +166,13 @@ def _seconds(expire: int) -> str:
     return ngettext("%(n)s second", "%(n)s seconds", expire) % {"n": expire}
 
 
-def _moment(seconds: int) -> object:
-    """For the reader's zone and language; what no calendar holds, as the number it is."""
+def _moment(seconds: int) -> str:
+    """In the reader's zone and language; what no calendar holds, as the number it is."""
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        moment = timezone.localtime(datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return str(seconds)
+    return f"{date_format(moment, 'DATETIME_FORMAT')} {moment:%Z}"
 
 
 def _generate_fieldsets(form: GenerateForm, model_admin: "ModelAdmin[Application]") -> AdminForm:
