@@ -100,7 +100,8 @@ def test_signer__a_secret_key(key):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"sdkappid": 0}, {"sdkappid": "1400000000"}, {"sdkappid": True}, {"sdkappid": 2**32}, {"compression_level": 10},
+        {"sdkappid": 0}, {"sdkappid": "1400000000"}, {"sdkappid": True}, {"sdkappid": 2**32},
+        {"compression_level": 10},
         {"compression_level": None}, {"userid_rule": "loose"}, {"userid_rule": None},
     ],
     ids=repr,
@@ -179,7 +180,8 @@ def test_sign__not_a_userid(userid):
     [
         {"expire": 0}, {"expire": 315360001}, {"expire": 60.0}, {"expire": "60"}, {"expire": True}, {"expire": None},
         {"now": 0}, {"now": -1}, {"now": 2**32}, {"now": 1.5}, {"now": True}, {"now": "1"},
-        {"userbuf": b""}, {"userbuf": b"x" * 4097}, {"userbuf": "abc"}, {"userbuf": bytearray(b"abc")}, {"userbuf": True},
+        {"userbuf": b""}, {"userbuf": b"x" * 4097}, {"userbuf": "abc"}, {"userbuf": bytearray(b"abc")},
+        {"userbuf": True},
         {"userbuf": memoryview(b"abc")},
     ],
     ids=repr,

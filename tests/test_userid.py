@@ -9,7 +9,8 @@ class _Text(str):
 
 
 NEVER = [
-    None, True, 1, 1.0, b"alice", ["alice"], _Text("alice"), "", " ", "a" * 33, "alice\n", "\nalice", "al\nice", "alice ",
+    None, True, 1, 1.0, b"alice", ["alice"], _Text("alice"), "", " ", "a" * 33, "alice\n", "\nalice", "al\nice",
+    "alice ",
     " alice", "al\tice", "alice\0", "alice\x7f", "\u00e9lice", "\u0430lice", "\uff41lice", "\U0001f600", "\ud800",
     "alice\r", "\u2028", "a\u0301",
 ]  # fmt: skip

@@ -49,7 +49,7 @@ class TLSSigAPIv2:
         roomid: int,
         privilegeMap: int,  # noqa: N803 - the official name
     ) -> str:
-        """A PrivateMapKey for the numeric room `roomid`, 1..4294967295."""
+        """A PrivateMapKey for the numeric room `roomid`."""
         if type(roomid) is not int:
             raise InvalidInput("roomid must be an integer.")
         return self._signer.sign_private_map_key(userid, room=roomid, privileges=privilegeMap, expire=_integer(expire))
@@ -61,7 +61,7 @@ class TLSSigAPIv2:
         roomstr: str,
         privilegeMap: int,  # noqa: N803 - the official name
     ) -> str:
-        """A PrivateMapKey for the string room `roomstr`, 1..64 characters."""
+        """A PrivateMapKey for the string room `roomstr`."""
         if type(roomstr) is not str:
             raise InvalidInput("roomstr must be a str.")
         return self._signer.sign_private_map_key(

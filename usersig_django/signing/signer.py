@@ -45,9 +45,9 @@ class Signer(Verifier):
     def sign_private_map_key(
         self, userid: str, *, room: int | str, privileges: Privilege | int, expire: int, now: int | None = None
     ) -> str:
-        """A PrivateMapKey for `userid` in `room` (an int 1..4294967295, or a str of 1..64 characters of its own set:
-        rooms of two kinds), with `privileges` 1..255, valid for `expire` seconds (1..315360000) from `now` (unix
-        seconds; the clock when absent) and not beyond 32 bits. Raises `InvalidInput` (PROTOCOL 2)."""
+        """A PrivateMapKey for `userid` in `room` (an int or a str, by `check_room`: rooms of two kinds), with
+        `privileges` 1..255, valid for `expire` seconds (1..315360000) from `now` (unix seconds; the clock when
+        absent) and not beyond 32 bits. Raises `InvalidInput` (PROTOCOL 2)."""
         check_userid(userid, self._userid_rule)
         check_room(room)
         check_privileges(privileges)
