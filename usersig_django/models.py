@@ -157,7 +157,7 @@ class SigningKeyQuerySet(SealedQuerySet["SigningKey"]):
     def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
         objs = list(objs)
         for key in objs:
-            key.set_fingerprint()
+            key.seal()
         return super().bulk_create(objs, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None) -> int:
@@ -165,7 +165,6 @@ class SigningKeyQuerySet(SealedQuerySet["SigningKey"]):
         if "secret" in fields:
             fields.add("fingerprint")
             for key in objs:
-                key.set_fingerprint()
                 key.seal()
         return super().bulk_update(objs, sorted(fields), batch_size)
 
@@ -214,7 +213,7 @@ class SigningKey(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         fields = kwargs.get("update_fields")
         if fields is None or "secret" in fields:
-            self.set_fingerprint()
+            self.seal()
         if fields and "secret" in fields:
             kwargs["update_fields"] = {*fields, "fingerprint"}
         super().save(*args, **kwargs)
@@ -261,16 +260,15 @@ class SigningKey(models.Model):
         return self.application.retire(self, by=by)
 
     def seal(self) -> None:
-        cast("SealedSecretField", self._meta.get_field("secret")).seal_in(self)
-
-    def set_fingerprint(self) -> None:
-        """What cannot be read keeps the fingerprint it had; what is no key has none."""
+        """Encrypt the secret, and tell it from others; before the query, where a fault breaks the transaction. What
+        cannot be read keeps the fingerprint it had; what is no key has none."""
         try:
             self.fingerprint = self.signer_fingerprint()
         except InvalidKey:
             self.fingerprint = ""
         except ImproperlyConfigured:
             pass
+        cast("SealedSecretField", self._meta.get_field("secret")).seal_in(self)
 
     @property
     def is_usable(self) -> bool:

@@ -1,0 +1,326 @@
+import copy
+import json
+import pickle
+import uuid
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core import serializers
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.management import call_command
+from django.db import models
+from django.db.models.functions import Concat
+
+from tests.records import KEY, OTHER_KEY, ciphertext, make_application, make_key, move_ciphertext
+from usersig_django import sealed
+from usersig_django.models import SigningKey
+from usersig_django.secret import Secret
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def application():
+    return make_application()
+
+
+@pytest.fixture
+def key(application):
+    return make_key(application)
+
+
+def reload(key):
+    return SigningKey.objects.get(pk=key.pk)
+
+
+def use_encryption_keys(settings, *keys):
+    settings.USERSIG = {**settings.USERSIG, "ENCRYPTION_KEYS": list(keys)}
+
+
+def test_secret__is_read_back_from_the_row(key):
+    assert reload(key).secret.reveal() == KEY
+    assert KEY not in ciphertext(key)
+    assert ciphertext(key).startswith(sealed.MARK)
+
+
+def test_secret__is_stripped_and_may_be_a_secret_already(application):
+    assert make_key(application, f"\n {KEY}\r\n").secret.reveal() == KEY
+    assert reload(make_key(application, Secret(OTHER_KEY))).secret.reveal() == OTHER_KEY
+
+
+def test_secret__is_loaded_later_where_it_was_deferred(key):
+    assert SigningKey.objects.defer("secret").get(pk=key.pk).secret.reveal() == KEY
+    assert SigningKey.objects.only("pk").get(pk=key.pk).secret.reveal() == KEY
+
+
+def test_secret__is_the_same_after_refresh_from_db(key):
+    stale = reload(key)
+    key.secret = OTHER_KEY
+    key.save()
+    stale.refresh_from_db()
+    assert stale.secret.reveal() == OTHER_KEY
+
+
+def test_secret__is_never_plain_in_vars(application):
+    key = SigningKey(application=application, secret=KEY)
+    assert KEY not in repr(vars(key))
+    key.save()
+    assert KEY not in repr(vars(key))
+    assert KEY not in repr(vars(reload(key)))
+
+
+def test_secret__survives_copies_and_pickles_as_ciphertext(key):
+    for other in (copy.copy(key), copy.deepcopy(key), pickle.loads(pickle.dumps(reload(key)))):
+        assert other.secret.reveal() == KEY
+    assert KEY.encode() not in pickle.dumps(key)
+
+
+def test_secret__unsaved_cannot_be_pickled(application):
+    with pytest.raises(TypeError, match="cannot be pickled") as caught:
+        pickle.dumps(SigningKey(application=application, secret=KEY))
+    assert KEY not in str(caught.value)
+
+
+def test_secret__is_sealed_for_the_uid_that_is_saved(application):
+    key = SigningKey(secret=KEY, application=application, uid=uuid.uuid4())
+    key.uid = uuid.uuid4()
+    key.save()
+    assert reload(key).secret.reveal() == KEY
+
+
+def test_bulk_create__seals(application):
+    SigningKey.objects.bulk_create(
+        [SigningKey(application=application, secret=KEY), SigningKey(application=application, secret=OTHER_KEY)]
+    )
+    assert [key.secret.reveal() for key in SigningKey.objects.all()] == [KEY, OTHER_KEY]
+    assert all(key.fingerprint for key in SigningKey.objects.all())
+
+
+def test_bulk_update__seals_and_moves_the_fingerprint(application, key):
+    other = make_key(application)
+    before = other.fingerprint
+    other.secret = OTHER_KEY
+    SigningKey.objects.bulk_update([key, other], ["secret"])
+    assert reload(key).secret.reveal() == KEY
+    assert reload(other).secret.reveal() == OTHER_KEY
+    assert reload(other).fingerprint != before
+
+
+def test_bulk_update__of_other_fields_keeps_the_ciphertext(key):
+    before = ciphertext(key)
+    key.note = "n"
+    SigningKey.objects.bulk_update([key], ["note"])
+    assert ciphertext(key) == before
+    assert reload(key).note == "n"
+
+
+def test_save__with_update_fields_moves_the_fingerprint_with_the_secret(key):
+    before = key.fingerprint
+    key.secret = OTHER_KEY
+    key.save(update_fields=["note"])
+    assert reload(key).secret.reveal() == KEY
+    key.save(update_fields=["secret"])
+    assert reload(key).secret.reveal() == OTHER_KEY
+    assert reload(key).fingerprint == key.fingerprint != before
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        KEY,
+        Secret(KEY),
+        models.Value(KEY),
+        Concat(models.F("note"), models.Value(KEY)),
+        models.Case(models.When(note="", then=models.Value(KEY)), default=models.F("secret")),
+    ],
+    ids=["text", "secret", "value", "concat", "case"],
+)
+def test_update__refuses_plain_text(key, value):
+    before = ciphertext(key)
+    with pytest.raises(ValueError, match="ciphertext only") as caught:
+        SigningKey.objects.update(secret=value)
+    assert KEY not in str(caught.value)
+    # The transaction is whole.
+    assert ciphertext(key) == before
+
+
+def test_update__refuses_plain_text_through_the_base_manager(key):
+    with pytest.raises(ValueError, match="ciphertext only"):
+        SigningKey._base_manager.update(secret=KEY)
+
+
+def test_update__passes_ciphertext(key):
+    token = str(ciphertext(key))
+    assert SigningKey.objects.update(secret="", note="x") == 1
+    assert SigningKey.objects.update(secret=token) == 1
+    assert SigningKey.objects.update(secret=models.Value(token)) == 1
+    assert SigningKey.objects.update(secret=key.secret) == 1
+    assert reload(key).secret.reveal() == KEY
+
+
+def test_filter__refuses_plain_text(key):
+    with pytest.raises(ValueError, match="ciphertext only"):
+        SigningKey.objects.filter(secret=KEY).exists()
+    assert SigningKey.objects.filter(secret=str(ciphertext(key))).exists()
+    assert SigningKey.objects.filter(secret__isnull=False).exists()
+
+
+def test_values__give_ciphertext(key):
+    [row] = SigningKey.objects.values()
+    assert KEY not in repr(row)
+    assert row["secret"] == ciphertext(key)
+
+
+def test_assignment__of_ciphertext_is_kept_as_it_is(key):
+    token = str(ciphertext(key))
+    key.secret = token
+    key.save()
+    assert ciphertext(key) == token
+
+
+@pytest.mark.parametrize("value", [7, b"bytes", ["x"]])
+def test_assignment__of_no_text_is_refused(key, value):
+    with pytest.raises(TypeError, match="takes text"):
+        key.secret = value
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_reveal__of_an_empty_row_names_the_row(key, value):
+    key.secret = value
+    key.save()
+    row = reload(key)
+    assert not row.secret
+    with pytest.raises(ImproperlyConfigured, match=f"signing key row {key.pk} holds no secret"):
+        row.secret.reveal()
+
+
+def test_reveal__of_a_ciphertext_that_was_moved_is_refused(application, key):
+    other = make_key(application, OTHER_KEY)
+    move_ciphertext(key, other)
+    with pytest.raises(ImproperlyConfigured, match=f"row {other.pk}: the secret was sealed for another row"):
+        reload(other).secret.reveal()
+
+
+def test_reveal__of_an_assigned_secret_of_another_row_is_refused(application, key):
+    other = make_key(application, OTHER_KEY)
+    other.secret = key.secret
+    other.save()
+    with pytest.raises(ImproperlyConfigured, match="sealed for another row"):
+        reload(other).secret.reveal()
+
+
+def test_reveal__with_another_encryption_key_raises_and_gives_no_ciphertext(settings, key):
+    use_encryption_keys(settings, Fernet.generate_key().decode())
+    with pytest.raises(ImproperlyConfigured, match=f"row {key.pk}: the secret opens with none") as caught:
+        reload(key).secret.reveal()
+    assert str(ciphertext(key)) not in str(caught.value)
+
+
+@pytest.mark.parametrize("position", [9, 40, 90, -5])
+def test_reveal__of_an_altered_ciphertext_is_refused(key, position):
+    token = list(ciphertext(key))
+    token[position] = "A" if token[position] != "A" else "B"
+    vars(key)["secret"] = sealed.Ciphertext("".join(token))
+    key.save()
+    with pytest.raises(ImproperlyConfigured, match="opens with none"):
+        reload(key).secret.reveal()
+
+
+def test_reveal__of_plain_text_that_sql_wrote_is_refused(key):
+    vars(key)["secret"] = sealed.Ciphertext(KEY)
+    key.save()
+    with pytest.raises(ImproperlyConfigured, match="opens with none"):
+        reload(key).secret.reveal()
+
+
+def test_save__of_an_unreadable_row_keeps_ciphertext_and_fingerprint(settings, key):
+    before = ciphertext(key)
+    use_encryption_keys(settings, Fernet.generate_key().decode())
+    row = reload(key)
+    row.note = "still here"
+    row.save()
+    assert ciphertext(key) == before
+    assert reload(key).fingerprint == key.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ([], "is empty"),
+        (["short"], r"ENCRYPTION_KEYS\"\]\[0\] is no Fernet key"),
+        ([Fernet.generate_key().decode(), "é" * 44], r"\[1\] is no Fernet key"),
+    ],
+)
+def test_save__without_encryption_keys_writes_nothing(settings, application, keys, message):
+    use_encryption_keys(settings, *keys)
+    with pytest.raises(ImproperlyConfigured, match=message):
+        make_key(application)
+    assert not SigningKey.objects.exists()
+
+
+def test_reseal__renews_once_and_keeps_the_text(settings, key):
+    old = settings.USERSIG["ENCRYPTION_KEYS"]
+    use_encryption_keys(settings, Fernet.generate_key().decode(), *old)
+    renewed = sealed.reseal(ciphertext(key), key)
+    SigningKey.objects.update(secret=renewed)
+    use_encryption_keys(settings, *settings.USERSIG["ENCRYPTION_KEYS"][:1])
+    assert reload(key).secret.reveal() == KEY
+    assert sealed.reseal(ciphertext(key), key) is None
+
+
+def test_full_clean__wants_a_secret_and_takes_a_stored_one(application, key):
+    with pytest.raises(ValidationError) as caught:
+        SigningKey(application=application).full_clean()
+    assert "secret" in caught.value.message_dict
+    reload(key).full_clean()
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl", "xml", "yaml", "python"])
+def test_fixture__holds_ciphertext_and_loads(key, format):
+    if format == "yaml":
+        pytest.importorskip("yaml", reason="Django's yaml serializer needs PyYAML, which this package does not")
+    text = serializers.serialize(format, SigningKey.objects.all())
+    assert KEY not in str(text)
+    SigningKey.objects.update(secret="")
+    for row in serializers.deserialize(format, text):
+        row.save()
+    assert reload(key).secret.reveal() == KEY
+
+
+def test_fixture__of_an_unsaved_key_holds_ciphertext(application):
+    key = SigningKey(pk=1, application=application, secret=KEY)
+    assert KEY not in serializers.serialize("json", [key])
+
+
+@pytest.mark.parametrize("secret", [KEY, 12345678901234567890])
+def test_loaddata__of_plain_text_is_refused_without_showing_it(tmp_path, capsys, key, secret):
+    [row] = json.loads(serializers.serialize("json", [key]))
+    row["fields"]["secret"] = secret
+    fixture = tmp_path / "plain.json"
+    fixture.write_text(json.dumps([row]))
+    with pytest.raises(serializers.base.DeserializationError) as caught:
+        call_command("loaddata", fixture, verbosity=3)
+    shown = "".join([str(caught.value), repr(caught.value), *capsys.readouterr()])
+    assert str(secret) not in shown
+    assert reload(key).secret.reveal() == KEY
+
+
+def test_loaddata__of_an_empty_secret_loads_an_empty_row(tmp_path, key):
+    [row] = json.loads(serializers.serialize("json", [key]))
+    row["fields"]["secret"] = ""
+    fixture = tmp_path / "empty.json"
+    fixture.write_text(json.dumps([row]))
+    call_command("loaddata", fixture, verbosity=0)
+    assert not reload(key).secret
+
+
+def test_secret__that_is_not_utf8_is_no_fault_of_the_field(application):
+    key = make_key(application, "\udcff" * 40)
+    assert key.fingerprint == ""
+    assert reload(key).secret.reveal() == "\udcff" * 40
+
+
+def test_rename__of_environment_and_sdkappid_keeps_keys_readable(application, key):
+    application.environment, application.sdkappid = "renamed", 1400000999
+    application.save()
+    assert reload(key).secret.reveal() == KEY
