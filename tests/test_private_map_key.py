@@ -26,7 +26,7 @@ def test_privilege__bits():
 
 
 @pytest.mark.parametrize("signer", [HMAC, ECDSA], ids=["hmac", "ecdsa"])
-@pytest.mark.parametrize("room", [1, 2**31, 4294967294, "1", "lobby", ROOM_CHARACTERS, "a" * 64])
+@pytest.mark.parametrize("room", [1, 2**31, 4294967294, "1", "lobby", ROOM_CHARACTERS, "a" * 64], ids=repr)
 @pytest.mark.parametrize("privileges", [Privilege.ALL, Privilege.AUDIENCE, 1, 128])
 def test_private_map_key__round_trip(signer, room, privileges):
     key = signer.sign_private_map_key("alice", room=room, privileges=privileges, expire=3600, now=NOW)
