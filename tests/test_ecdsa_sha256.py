@@ -202,7 +202,7 @@ def test_sign__printable_userid():
     assert VERIFIER.verify(signer.sign('q"\\', expire=60), userid='q"\\')
 
 
-@pytest.mark.parametrize("level", [0, 6])
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
 def test_sign__the_largest_userbuf_fits_what_verify_takes(level):
     signer = EcdsaSha256Signer(
         sdkappid=2**32 - 1, private_key=PRIVATE_PEM, compression_level=level, userid_rule="printable"

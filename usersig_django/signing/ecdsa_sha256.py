@@ -116,16 +116,16 @@ class EcdsaSha256Signer(_EcdsaSha256, Signer):
         if key is None:
             raise InvalidKey("The private key must be unencrypted PEM, on P-256 or secp256k1.")
         object.__setattr__(self, "_private_key", key)
-        Signer.__init__(self, sdkappid, self._keep_public_key(key.public_key()), compression_level, userid_rule)
+        fingerprint = self._keep_public_key(key.public_key())
+        Signer.__init__(self, sdkappid, fingerprint, compression_level, userid_rule, _opening(sdkappid))
 
     def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
         text = _text("0", "0", userid, str(self._sdkappid), str(issued_at), str(expire), userbuf)
         signature = codec.encode_base64(self._private_key.sign(text.encode(), _ECDSA))
         member = "" if userbuf is None else f'"TLS.userbuf":"{userbuf}",'
         return (
-            f'{{"TLS.account_type":"0","TLS.identifier":"{escape(userid)}","TLS.appid_at_3rd":"0",'
-            f'"TLS.sdk_appid":"{self._sdkappid}","TLS.expire_after":"{expire}","TLS.version":"{VERSION}",'
-            f'"TLS.time":"{issued_at}",{member}"TLS.sig":"{signature}"}}'
+            f'{_opening(self._sdkappid)}{escape(userid)}","TLS.time":"{issued_at}","TLS.expire_after":"{expire}",'
+            f'{member}"TLS.sig":"{signature}"}}'
         )
 
 
@@ -154,6 +154,13 @@ def read(members: Document, unix_time: Callable[[str], int] | None = None) -> Re
     # Some old signers broke the lines of this base64 (PROTOCOL 3).
     signature = codec.decode_base64(_white_space.sub("", strings["TLS.sig"]))
     return Reading(claims, _text(appid_at_3rd, account_type, userid, sdkappid, time, expire, userbuf), signature)
+
+
+def _opening(sdkappid: int) -> str:
+    return (
+        f'{{"TLS.account_type":"0","TLS.appid_at_3rd":"0","TLS.sdk_appid":"{sdkappid}","TLS.version":"{VERSION}",'
+        '"TLS.identifier":"'
+    )
 
 
 def _number(text: str) -> int:
