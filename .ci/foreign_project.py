@@ -90,9 +90,10 @@ from django.test import Client
 from rest_framework.authtoken.models import Token
 
 mei = get_user_model().objects.create_user("mei")
-client = Client(headers={"authorization": f"Token {Token.objects.create(user=mei).key}"})
+token = Token.objects.create(user=mei).key
+client = Client(SERVER_NAME="localhost", headers={"authorization": f"Token {token}"})
 answer = client.post("/api/usersig/")
-stranger = Client().post("/api/usersig/")
+stranger = Client(SERVER_NAME="localhost").post("/api/usersig/")
 print(json.dumps([str(mei.pk), answer.status_code, answer.json(), answer.headers["Cache-Control"]]))
 print(stranger.status_code)
 """
