@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-import environ
+import environ  # type: ignore[import-untyped]  # it comes without types
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -66,7 +66,7 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
         view = context["view"]
         audit.record_refused(code, view.get_event(), view.get_origin(context["request"]))
     set_rollback()
-    body = {"code": code, "detail": str(_get_sentence(code, error))}
+    body: dict[str, Any] = {"code": code, "detail": str(_get_sentence(code, error))}
     if isinstance(error, InvalidBody):
         body["fields"] = {name: str(sentence) for name, sentence in error.fields.items()}
     return Response(body, status=status, headers=_get_headers(status, error))

@@ -93,7 +93,7 @@ def _error(status: int, codes: list[str]) -> OpenApiResponse:
     return OpenApiResponse(_object(properties, optional=("fields",)), description=", ".join(codes))
 
 
-class UserSigViewExtension(OpenApiViewExtension):
+class UserSigViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # its __init_subclass__
     target_class = "usersig_django.views.UserSigView"
     match_subclasses = True
 
@@ -132,7 +132,7 @@ class UserSigViewExtension(OpenApiViewExtension):
         return Documented
 
 
-class PrivateMapKeyViewExtension(OpenApiViewExtension):
+class PrivateMapKeyViewExtension(OpenApiViewExtension):  # type: ignore[no-untyped-call]  # its __init_subclass__
     target_class = "usersig_django.views.PrivateMapKeyView"
     match_subclasses = True
 

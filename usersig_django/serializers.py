@@ -52,7 +52,7 @@ def read_room(body: Mapping[str, Any]) -> int | str:
             "str_room_id": _("Text of 1 to 64 bytes: letters, digits, spaces and the punctuation that TRTC allows."),
         }
         raise InvalidBody("invalid", {name: sentences[name]}) from None
-    return room  # type: ignore[no-any-return]  # check_room has just held it to int | str
+    return room
 
 
 def as_usersig_answer(issued: IssuedUserSig) -> dict[str, Any]:

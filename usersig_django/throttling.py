@@ -37,7 +37,7 @@ class UserSigRateThrottle(SimpleRateThrottle):
         except Exception as error:  # noqa: BLE001  # each cache backend raises its own
             logger.warning("The throttle's cache failed (%s); the request was served.", type(error).__qualname__)
             return True
-        return cast("bool", count <= requests)
+        return count <= requests
 
     def wait(self) -> float:
         return self.retry_after
