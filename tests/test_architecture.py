@@ -84,9 +84,7 @@ def own_module(imported: str) -> str:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_module__has_exactly_one_line(module: str) -> None:
-    assert sum(matches(module, line) for line in LINES) == 1, (
-        f"{module!r} belongs in LINES: which line is it on?"
-    )
+    assert sum(matches(module, line) for line in LINES) == 1, f"{module!r} belongs in LINES: which line is it on?"
 
 
 @pytest.mark.parametrize("module", MODULES)
