@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError
+from django.db import InterfaceError, OperationalError
+
+from usersig_django.exceptions import (
+    InvalidInput,
+    InvalidKey,
+    SigningUnavailable,
+    UserIDReserved,
+    UserSigExpired,
+)
+from usersig_django.management.base import UsersigCommand, exit_codes
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserSigExpired, 4),
+        (SigningUnavailable, 1),
+        (ImproperlyConfigured, 1),
+        (OperationalError, 1),
+        (InterfaceError, 1),
+        (UserIDReserved, 2),
+        (InvalidInput, 2),
+        (InvalidKey, 2),
+    ],
+)
+def test_exit_codes__of_every_error(error, code):
+    with pytest.raises(CommandError, match="because") as caught, exit_codes():
+        raise error("because")
+    assert caught.value.returncode == code
+
+
+def test_exit_codes__leave_other_errors_alone():
+    with pytest.raises(ZeroDivisionError), exit_codes():
+        _ = 1 / 0
+
+
+class Broken(UsersigCommand):
+    requires_system_checks = ()
+
+    def handle(self, *args, **options):
+        raise BrokenPipeError
+
+
+def test_closed_pipe__ends_quietly():
+    assert Broken().execute(no_color=True, force_color=False, skip_checks=True) is None
+
+
+def shell(*arguments):
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_shell__gives_the_codes_of_argparse_and_of_errors():
+    assert shell("usersig_keys", "frobnicate").returncode == 2
+    result = shell("verify_usersig", "nonsense")
+    assert (result.returncode, result.stderr[:12]) == (4, "CommandError")
+
+
+def test_shell__whose_pipe_is_closed_gives_0_and_says_nothing():
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        result = subprocess.run(
+            [sys.executable, "manage.py", "check_usersig"],
+            cwd=ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
