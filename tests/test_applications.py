@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
@@ -211,7 +212,7 @@ def test_get_application__record_that_cannot_sign(attributes: dict[str, object],
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "environment", ["Live", "LIVE", "live ", " live", "live\n", "lıve", "%", "l_ve", "", "x" * 51, "l\0ve"]
+    "environment", ["Live", "LIVE", "live ", " live", "live\n", "l\u0131ve", "%", "l_ve", "", "x" * 51, "l\0ve"]
 )
 def test_get_application__name_that_is_only_nearly_right(environment: str) -> None:
     """MariaDB finds some of these."""
@@ -235,8 +236,6 @@ def test_get_application__database_compares_loosely() -> None:
 @pytest.mark.django_db
 def test_get_application__active_key_that_cannot_be_read(settings) -> None:
     """Neither the staged key nor the ciphertext steps in; the staged one still verifies."""
-    from cryptography.fernet import Fernet
-
     application = add_record()
     settings.USERSIG = {**settings.USERSIG, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
     SigningKey(application=application, secret=KEYS[1]).save()
@@ -300,10 +299,10 @@ def test_invalidate__transaction_sees_its_own_key_and_no_other_does() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_invalidate__rollback_brings_the_old_key_back() -> None:
     application = add_record(keys=KEYS)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         application.activate(application.keys.last())
         assert active_fingerprint() == FINGERPRINTS[1]
-        1 / 0  # noqa: B018
+        transaction.set_rollback(True)
     assert active_fingerprint() == FINGERPRINTS[0]
 
 
@@ -312,10 +311,10 @@ def test_invalidate__savepoint_that_is_rolled_back() -> None:
     application = add_record(keys=KEYS)
     with transaction.atomic():
         assert active_fingerprint() == FINGERPRINTS[0]
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             application.activate(application.keys.last())
             assert active_fingerprint() == FINGERPRINTS[1]
-            1 / 0  # noqa: B018
+            transaction.set_rollback(True)
         assert active_fingerprint() == FINGERPRINTS[0]
     assert active_fingerprint() == FINGERPRINTS[0]
 

@@ -20,7 +20,20 @@ from usersig_django.signals import usersig_issued
 from usersig_django.signing import HmacSha256Signer, Privilege
 
 FINGERPRINT = HmacSha256Signer(sdkappid=TEST_SDKAPPID, secret_key=TEST_SECRET_KEY).key_fingerprint
-NAMES = "time actor userid sdkappid environment kind room privileges expire channel address key".split()
+NAMES = [
+    "time",
+    "actor",
+    "userid",
+    "sdkappid",
+    "environment",
+    "kind",
+    "room",
+    "privileges",
+    "expire",
+    "channel",
+    "address",
+    "key",
+]
 
 
 @pytest.fixture

@@ -167,8 +167,9 @@ def test_issuing__async_twins(settings) -> None:
 # What is refused: arguments (SECURITY 1.1, 1.2).
 
 BAD_USERIDS = [
-    "", " ", "a b", " alice", "alice ", "alice\n", "\nalice", "al\nTLS.sdkappid:1", "al\0ice", "x" * 33, "ａlice", "ålice",
-    "a.b", "a@b", "a/b", "a+b", "a*b", "🙂", "\ud800", 42, 4.2, True, None, b"alice", ["alice"], Text("alice"),
+    "", " ", "a b", " alice", "alice ", "alice\n", "\nalice", "al\nTLS.sdkappid:1", "al\0ice", "x" * 33, "\uff41lice",
+    "a.b", "a@b", "a/b", "a+b", "a*b", "🙂", "\ud800", 42, 4.2, True, None, b"alice", ["alice"],
+    Text("alice"), "ålice",
 ]  # fmt: skip
 BAD_EXPIRES = [0, -1, 59, 315_360_001, 2**64, True, 3600.0, float("nan"), "3600", b"60", [60], Number.HOUR]
 BAD_ROOMS = [
@@ -289,9 +290,9 @@ def test_issuing__reserved_for_everybody(settings, userid: str, superuser: bool)
 
 
 def test_issuing__rule_before_reserved_names() -> None:
-    """`ſ` casefolds to s, and is no character of a UserID."""
+    """A long s casefolds to s, and is no character of a UserID."""
     with pytest.raises(InvalidInput):
-        issue_usersig_for_userid("ſystem")
+        issue_usersig_for_userid("\u017fystem")
 
 
 @pytest.mark.parametrize("userid", BAD_USERIDS, ids=repr)

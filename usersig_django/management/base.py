@@ -4,7 +4,7 @@ import os
 import sys
 from abc import ABC
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
@@ -35,11 +35,20 @@ class UsersigCommand(BaseCommand, ABC):
                 output = super().execute(*args, **options)
                 self.stdout.flush()
         except BrokenPipeError:
-            if self._called_from_command_line:
-                # The interpreter flushes once more when it ends, and would complain.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._let_stdout_go()
             return None
+        except OSError as error:
+            self._let_stdout_go()
+            raise CommandError(str(error), returncode=FAULT) from error
         return output
+
+    def _let_stdout_go(self) -> None:
+        """What cannot be written now, the interpreter would try again when it ends, and complain with its own code."""
+        with suppress(OSError):
+            self.stdout.flush()
+            return
+        if self._called_from_command_line:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

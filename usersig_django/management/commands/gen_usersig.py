@@ -22,7 +22,7 @@ from usersig_django.issuing import (
     issue_private_map_key_for_userid,
     issue_usersig_for_userid,
 )
-from usersig_django.management.base import FAULT, SOME_FAILED, USAGE, UsersigCommand
+from usersig_django.management.base import SOME_FAILED, USAGE, UsersigCommand
 from usersig_django.management.batch import BATCH_FORMATS, Report, UserIDRows, whole_file, write_rows
 from usersig_django.management.users import find_user
 from usersig_django.serializers import as_private_map_key_answer, as_usersig_answer
@@ -121,24 +121,17 @@ class Command(UsersigCommand):
     def _issue_batch(self, options: Mapping[str, Any]) -> None:
         start = find_format(BATCH_FORMATS, options["format"] or "csv")
         output = options["output"]
-        try:
-            with ExitStack() as stack:
-                source = stack.enter_context(open_source(options["batch"]))
-                # A bar between the rows of one terminal would be no bar.
-                shown = bool(output) or not self.stdout.isatty()
-                report = stack.enter_context(closing(Report(source, self.stderr, shown=shown)))
-                rows = UserIDRows(source, options["column"], report)
-                common = {name: options[name] for name in ("environment", "expire", "allow_reserved")}
-                results = stack.enter_context(closing(issue_batch(rows, origin=ORIGIN, **common)))
-                target = (
-                    whole_file(Path(output), overwrite=options["overwrite"]) if output else nullcontext(self.stdout)
-                )
-                write_rows(results, rows, start(stack.enter_context(target)), report)
-            self.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise CommandError(str(error), returncode=FAULT) from error
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(options["batch"]))
+            # A bar between the rows of one terminal would be no bar.
+            shown = bool(output) or not self.stdout.isatty()
+            report = stack.enter_context(closing(Report(source, self.stderr, shown=shown)))
+            rows = UserIDRows(source, options["column"], report)
+            common = {name: options[name] for name in ("environment", "expire", "allow_reserved")}
+            results = stack.enter_context(closing(issue_batch(rows, origin=ORIGIN, **common)))
+            target = whole_file(Path(output), overwrite=options["overwrite"]) if output else nullcontext(self.stdout)
+            write_rows(results, rows, start(stack.enter_context(target)), report)
+        self.stdout.flush()
         if report.failed:
             raise CommandError(
                 _("%(failed)d of %(count)d rows gave no UserSig.") % {"failed": report.failed, "count": report.count},
