@@ -1,15 +1,16 @@
 import csv
+import io
 import json
 import logging
 import os
 import pty
+import select
 import stat
 import subprocess
 import sys
 import termios
 import tracemalloc
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def batch(tmp_path: Path):
     def run_batch(content, *args, format="csv", **options):
         file = tmp_path / "userids"
         file.write_bytes(content)
-        stdout, stderr = StringIO(), StringIO()
+        stdout, stderr = io.StringIO(), io.StringIO()
         code = 0
         try:
             call_command("gen_usersig", *args, batch=str(file), format=format, stdout=stdout, stderr=stderr, **options)
@@ -48,7 +49,9 @@ def batch(tmp_path: Path):
 def userids(text, format="csv"):
     """Of rows that are all genuine."""
     rows = (
-        list(csv.DictReader(StringIO(text))) if format == "csv" else [json.loads(line) for line in text.splitlines()]
+        list(csv.DictReader(io.StringIO(text)))
+        if format == "csv"
+        else [json.loads(line) for line in text.splitlines()]
     )
     for row in rows:
         claims = SIGNER.verify(row["usersig"], userid=row["userid"])
@@ -70,7 +73,7 @@ def test_batch__columns_are_the_members_of_the_http_answer() -> None:
 
 def test_batch__csv_is_the_default_and_has_a_header(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("alice\n")
-    stdout = StringIO()
+    stdout = io.StringIO()
     call_command("gen_usersig", "--batch", str(tmp_path / "f"), "--expire", "600", stdout=stdout)
     header, row, rest = stdout.getvalue().split("\n")
     assert header == "sdkappid,userid,usersig,expire,issued_at,expires_at"
@@ -156,7 +159,7 @@ def test_batch__text_of_a_bad_line_is_not_shown(batch) -> None:
 def test_batch__counts_what_failed(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"alice\nb b\n\xff\n\ncarol\n")
     with pytest.raises(CommandError, match="2 of 4 rows") as caught:
-        call_command("gen_usersig", batch=str(tmp_path / "f"), stdout=StringIO(), stderr=StringIO())
+        call_command("gen_usersig", batch=str(tmp_path / "f"), stdout=io.StringIO(), stderr=io.StringIO())
     assert caught.value.returncode == 3
 
 
@@ -173,7 +176,7 @@ def test_batch__environment_and_expire(settings, tmp_path: Path) -> None:
     live = {"SDKAPPID": 20000001, "SECRET_KEY": TEST_SECRET_KEY}
     settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"live": live}}
     (tmp_path / "f").write_text("alice\n")
-    stdout = StringIO()
+    stdout = io.StringIO()
     call_command(
         "gen_usersig", batch=str(tmp_path / "f"), environment="live", format="jsonl", expire="60", stdout=stdout
     )
@@ -255,7 +258,7 @@ def test_batch__column_that_is_not_there_once(batch, content: bytes) -> None:
 )
 def test_batch__usage(tmp_path: Path, args: tuple[str, ...]) -> None:
     (tmp_path / "f").write_text("alice\n")
-    stdout = StringIO()
+    stdout = io.StringIO()
     with pytest.raises(CommandError) as caught:
         call_command("gen_usersig", "--batch", str(tmp_path / "f"), *args, stdout=stdout)
     assert (caught.value.returncode, stdout.getvalue()) == (2, "")
@@ -264,7 +267,7 @@ def test_batch__usage(tmp_path: Path, args: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", ["missing", ".", "missing/file"])
 def test_batch__file_that_cannot_be_opened(tmp_path: Path, name: str) -> None:
     with pytest.raises(CommandError) as caught:
-        call_command("gen_usersig", "--batch", str(tmp_path / name), stdout=StringIO())
+        call_command("gen_usersig", "--batch", str(tmp_path / name), stdout=io.StringIO())
     assert caught.value.returncode == 2
 
 
@@ -272,10 +275,18 @@ def test_batch__broken_application(settings, tmp_path: Path) -> None:
     """Not a byte comes out, not even the header."""
     settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"default": {}}}
     (tmp_path / "f").write_text("alice\n")
-    stdout = StringIO()
+    stdout = io.StringIO()
     with pytest.raises(CommandError) as caught:
         call_command("gen_usersig", "--batch", str(tmp_path / "f"), stdout=stdout)
     assert (caught.value.returncode, stdout.getvalue()) == (1, "")
+
+
+def test_batch__output_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("alice\n")
+    full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
+    with full, pytest.raises(CommandError, match="No space left") as caught:
+        call_command("gen_usersig", "--batch", str(tmp_path / "f"), stdout=full)
+    assert caught.value.returncode == 1
 
 
 def test_process__disk_that_is_full_is_1(tmp_path: Path) -> None:
@@ -325,26 +336,38 @@ def test_output__never_over_what_is_no_file(batch, tmp_path: Path, overwrite: tu
     assert (tmp_path / "link").is_symlink()
 
 
-def test_output__name_that_was_taken_meanwhile(tmp_path: Path) -> None:
+def test_output__name_that_was_taken_meanwhile(tmp_path: Path, monkeypatch) -> None:
     """By another run: what it wrote stays, and nothing half done is left."""
     out = tmp_path / "out.csv"
-    os.mkfifo(tmp_path / "rows")
-    command = [sys.executable, "manage.py", "gen_usersig", "--batch", str(tmp_path / "rows"), "--output", str(out)]
-    with subprocess.Popen(command, cwd=ROOT, env=ENV, stderr=subprocess.PIPE, text=True) as process:
-        with (tmp_path / "rows").open("w") as rows:
-            rows.write("alice\n")
-            rows.flush()
-            while not list(tmp_path.glob(".out.csv.*.part")):
-                assert process.poll() is None
-            assert not out.exists()
+
+    class Rows(io.BytesIO):
+        def readline(self, size=-1):
+            assert out.exists() == bool(self.tell())
+            assert len(list(tmp_path.glob(".out.csv.*.part"))) == 1
             out.write_text("another run's")
-        assert process.wait() == 2
-        assert "exists" in process.stderr.read()
+            return super().readline(size)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Rows(b"alice\n")))
+    with pytest.raises(CommandError, match="exists") as caught:
+        call_command("gen_usersig", batch="-", output=str(out))
+    assert caught.value.returncode == 2
     assert out.read_text() == "another run's"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "rows"]
+    assert list(tmp_path.iterdir()) == [out]
 
 
-def test_output__is_complete_or_not_there(batch, tmp_path: Path, monkeypatch) -> None:
+def test_output__killed_run_leaves_no_file_of_that_name(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    command = [sys.executable, "manage.py", "gen_usersig", "--batch", "-", "--output", str(out)]
+    with subprocess.Popen(command, cwd=ROOT, env=ENV, stdin=subprocess.PIPE) as process:
+        while not list(tmp_path.iterdir()):
+            assert process.poll() is None
+        process.kill()
+    [partial] = tmp_path.iterdir()
+    assert partial.name.endswith(".part")
+    assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+
+
+def test_output__is_complete_or_not_there(batch, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     assert batch(b"alice\nb b\nbob\n", "--output", str(out))[2] == 3
     assert userids(out.read_text()) == ["alice", "bob"]
@@ -445,21 +468,28 @@ def stderr_is_a_terminal():
     """Gives a function that reads what was on it. No fixture: pytest sets stderr anew for the test itself."""
     reading, writing = pty.openpty()
     termios.tcsetwinsize(writing, (24, 80))
-    os.set_blocking(reading, False)
     with (
-        os.fdopen(reading, "rb", buffering=0) as shown,
+        os.fdopen(reading, "rb", buffering=0) as screen,
         os.fdopen(writing, "w") as stderr,
         pytest.MonkeyPatch.context() as patched,
     ):
+
+        def read():
+            stderr.flush()
+            shown = b""
+            while select.select([screen], [], [], 0.3)[0]:
+                shown += screen.read(65_536)
+            return shown.decode()
+
         patched.setattr(sys, "stderr", stderr)
-        yield lambda: stderr.flush() or (shown.read(65_536) or b"").decode()
+        yield read
 
 
 def test_progress__bar_on_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("alice\nb b\nbob\n")
     with stderr_is_a_terminal() as read:
         with pytest.raises(CommandError):
-            call_command("gen_usersig", batch=str(tmp_path / "f"), stdout=StringIO())
+            call_command("gen_usersig", batch=str(tmp_path / "f"), stdout=io.StringIO())
         shown = read()
     assert "14.0/14.0" in shown
     assert "100%" in shown
@@ -481,7 +511,7 @@ def test_progress__of_a_pipe_has_no_end(tmp_path: Path, monkeypatch) -> None:
 def test_progress__none_without_tqdm(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "f").write_text("alice\nb b\n")
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    stdout = StringIO()
+    stdout = io.StringIO()
     with stderr_is_a_terminal() as read:
         with pytest.raises(CommandError):
             call_command("gen_usersig", batch=str(tmp_path / "f"), stdout=stdout)
