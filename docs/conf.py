@@ -1,10 +1,13 @@
 """Sphinx's configuration. `sphinx-build -W docs OUT`, with the package importable."""
 
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import django
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -42,3 +45,13 @@ myst_substitutions = {
         ]
     ),
 }
+
+
+def drop_references(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+    """Docstrings name sections of documents that a reader of these pages does not have."""
+    text = re.sub(r"\s*\((?:DESIGN|SECURITY|PROTOCOL)[\s\d.,A-Z]*\)", "", "\n".join(lines))
+    lines[:] = text.split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", drop_references)
