@@ -49,7 +49,7 @@ myst_substitutions = {
 
 def drop_references(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
     """Docstrings name sections of documents that a reader of these pages does not have."""
-    text = re.sub(r"\s*\((?:DESIGN|SECURITY|PROTOCOL)[\s\d.,A-Z]*\)", "", "\n".join(lines))
+    text = re.sub(r"\s*\((?:DESIGN|SECURITY|PROTOCOL)[^)]*\)", "", "\n".join(lines))
     lines[:] = text.split("\n")
 
 
