@@ -18,7 +18,7 @@ def rotate(output):
     for turn, key in enumerate(cycle(SigningKey.objects.select_related("application")), start=1):
         before = time.monotonic()
         key.activate(by="load")
-        print(before, time.monotonic(), key.fingerprint, file=output, flush=True)  # noqa: T201  # what the test reads
+        print(before, time.monotonic(), key.fingerprint, file=output, flush=True)
         until_next = max(0, started + turn * SECONDS - time.monotonic())
         if select.select([sys.stdin], [], [], until_next)[0]:
             return

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from itertools import pairwise
@@ -27,7 +28,7 @@ on_both = pytest.mark.parametrize("server", ["gunicorn", "uvicorn"], indirect=Tr
 
 
 def verify(answer, keys):
-    """That the answer is its caller's and valid, to our verifier and to another reader; gives its key's fingerprint."""
+    """Holds the answer to be its caller's and valid to two verifiers; gives its key's fingerprint."""
     assert answer.cache_control == "no-store"
     body = answer.body
     assert body["userid"] == answer.caller
@@ -70,7 +71,7 @@ def report(record_property, answers):
     seconds = max(answer.ended for answer in answers) - min(answer.started for answer in answers)
     figures = f"{len(answers)} requests, {dict(count_statuses(answers))}, {len(answers) / seconds:.0f} a second"
     record_property("load", figures)
-    print(figures)
+    sys.stdout.write(figures + "\n")
 
 
 def get_keys_that_could_sign(answer, activations):
