@@ -55,6 +55,20 @@ def test_closed_pipe__ends_quietly():
     assert Broken().execute(no_color=True, force_color=False, skip_checks=True) is None
 
 
+def test_closed_pipe__takes_what_the_interpreter_still_flushes(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        command = Broken()
+        command._called_from_command_line = True
+        file.write("left over")
+        command.execute(no_color=True, force_color=False, skip_checks=True)
+        monkeypatch.undo()
+        # The second flush of the same text, as at the interpreter's end, has somewhere to go.
+        file.flush()
+
+
 def shell(*arguments):
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],

@@ -17,11 +17,11 @@ from usersig_django.models import SigningKey
 
 TITLES: Final = {"activate": gettext_lazy("Activate %(key)s"), "retire": gettext_lazy("Retire %(key)s")}
 DONE: Final = {
-    "activate": gettext_lazy("%(application)s signs with %(key)s now."),
+    "activate": gettext_lazy("%(key)s signs for %(application)s now."),
     "retire": gettext_lazy("%(key)s of %(application)s is retired."),
 }
 UNCHANGED: Final = {
-    "activate": gettext_lazy("%(application)s signed with %(key)s already."),
+    "activate": gettext_lazy("%(key)s signed for %(application)s already."),
     "retire": gettext_lazy("%(key)s of %(application)s was retired already."),
 }
 LOGGED: Final = {"activate": gettext_noop("Activated."), "retire": gettext_noop("Retired.")}

@@ -69,6 +69,8 @@ def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
     if payload is None:
         raise ImproperlyConfigured(f'{name}: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].')
     if payload[:_UID_LENGTH] != _uid(row):
+        # Error trackers collect the locals of a traceback's frames.
+        del payload
         raise ImproperlyConfigured(f"{name}: the secret was sealed for another row.")
     return payload[_UID_LENGTH:].decode(errors=_ERRORS)
 
