@@ -93,7 +93,14 @@ def test_application_list__asks_no_more_for_more_applications(admin_client, djan
 def test_application_add__leads_to_the_page_where_its_key_is_added(admin_client):
     response = admin_client.post(
         url("application_add"),
-        {"environment": "production", "sdkappid": SDKAPPID, "name": "", "region": "china", "expire": "", "is_active": "on"},
+        {
+            "environment": "production",
+            "sdkappid": SDKAPPID,
+            "name": "",
+            "region": "china",
+            "expire": "",
+            "is_active": "on",
+        },
         follow=True,
     )
     html = page(response)
@@ -134,7 +141,9 @@ def test_application_change__says_when_settings_override_it(admin_client, enviro
     assert ("this record is ignored" in html) == (environment == "default")
 
 
-def test_application_change__of_an_unreadable_key_works_and_keeps_the_ciphertext(admin_client, application, key, settings):
+def test_application_change__of_an_unreadable_key_works_and_keeps_the_ciphertext(
+    admin_client, application, key, settings
+):
     key.activate()
     before = ciphertext(key)
     settings.USERSIG = {**settings.USERSIG, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
@@ -219,7 +228,8 @@ def test_key_change__replaces_the_key_and_its_fingerprint(admin_client, key):
 def test_key_change__cannot_move_a_key_or_change_its_algorithm(admin_client, key):
     other = make_application("other")
     admin_client.post(
-        url("signingkey_change", key.pk), {"application": other.pk, "algorithm": "ECDSA-SHA256", "note": "", "secret": ""}
+        url("signingkey_change", key.pk),
+        {"application": other.pk, "algorithm": "ECDSA-SHA256", "note": "", "secret": ""},
     )
     changed = SigningKey.objects.get()
     assert (changed.application_id, changed.algorithm) == (key.application_id, "HMAC-SHA256")

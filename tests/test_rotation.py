@@ -108,9 +108,7 @@ def test_activations__of_one_key_change_it_once(application):
 def test_answers__under_rotation_are_of_one_key_or_the_other(application, settings):
     settings.USERSIG = {**settings.USERSIG, "CACHE_SECONDS": 0}
     keys = {KEY: make_key(application, KEY, active=True), OTHER_KEY: make_key(application, OTHER_KEY)}
-    signers = {
-        key.fingerprint: HmacSha256Signer(sdkappid=SDKAPPID, secret_key=secret) for secret, key in keys.items()
-    }
+    signers = {key.fingerprint: HmacSha256Signer(sdkappid=SDKAPPID, secret_key=secret) for secret, key in keys.items()}
     done = threading.Event()
     issued = []
 

@@ -6,14 +6,13 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.debug import sensitive_post_parameters
 
 from usersig_django.admin_forms import SigningKeyForm
+from usersig_django.admin_reports import hide_in_reports
 from usersig_django.admin_rotation import RotatingAdmin
-from usersig_django.admin_tool import HidingFilter, tool_view
+from usersig_django.admin_tool import SENSITIVE_PARAMETER, tool_view
 from usersig_django.applications import State, get_environments, get_state
 from usersig_django.models import Application, IssuedRecord, SigningKey
 
@@ -63,6 +62,7 @@ class ApplicationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
 
     def get_urls(self) -> list[URLPattern]:
         tool = self.admin_site.admin_view(lambda request: tool_view(request, self))
+        tool = hide_in_reports(SENSITIVE_PARAMETER, tool)
         return [path("tool/", tool, name="usersig_django_application_tool"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -142,10 +142,11 @@ class SigningKeyAdmin(RotatingAdmin):
         fields = ["fingerprint", "state", "created_at", "activated_at", "retired_at"]
         return [*fields, "application", "algorithm"] if obj else fields
 
-    @method_decorator(sensitive_post_parameters("secret"))
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        request.exception_reporter_filter = HidingFilter()
-        return super().changeform_view(request, *args, **kwargs)
+    def get_urls(self) -> list[URLPattern]:
+        patterns = super().get_urls()
+        for pattern in patterns:
+            pattern.callback = hide_in_reports("secret", pattern.callback)
+        return patterns
 
     def has_delete_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
         return super().has_delete_permission(request, obj) and (obj is None or obj.is_deletable)

@@ -16,8 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.debug import SafeExceptionReporterFilter
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.admin_forms import PRIVILEGES, GenerateForm, VerifyForm
 from usersig_django.applications import get_environments
@@ -31,13 +30,7 @@ from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
 from usersig_django.throttling import UserSigRateThrottle
 
 GENERATE, VERIFY = "generate", "verify"
-
-
-class HidingFilter(SafeExceptionReporterFilter):
-    """Hides what is marked sensitive on Django's DEBUG page too."""
-
-    def is_active(self, request: HttpRequest | None) -> bool:
-        return True
+SENSITIVE_PARAMETER = f"{VERIFY}-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +44,9 @@ class Answer:
     token: str = ""
 
 
-@sensitive_post_parameters("verify-token")
 @sensitive_variables()
 def tool_view(request: HttpRequest, model_admin: "ModelAdmin[Application]") -> HttpResponse:
     """Needs `usersig_django.issue_usersig`. Tokens come and go in bodies alone."""
-    request.exception_reporter_filter = HidingFilter()
     if not request.user.has_perm("usersig_django.issue_usersig"):
         raise PermissionDenied
     act = request.POST.get("act")
