@@ -137,7 +137,7 @@ def test_gen_usersig__user_through_the_resolver(settings, alice) -> None:
     assert SIGNER.verify(gen(user="alice").strip()).userid == "u-alice"
 
 
-@pytest.mark.parametrize("username", ["Alice ", "bob", "", "\n"], ids=repr)
+@pytest.mark.parametrize("username", ["bob", "alice2", "", "\n"], ids=repr)
 def test_gen_usersig__user_that_is_not_there(alice, username: str) -> None:
     assert refused(user=username)[0] == 2
 

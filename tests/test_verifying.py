@@ -2,6 +2,8 @@ import asyncio
 import time
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from tests import tokens
 from tests.settings import TEST_SDKAPPID, TEST_SECRET_KEY
@@ -174,13 +176,18 @@ def test_verify__taken_back() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_verify__async_twins() -> None:
+    usersig = issue_usersig_for_userid("alice").usersig
+    key = issue_private_map_key_for_userid("alice", room=7, privileges=1).private_map_key
+
     async def verify_both():
-        usersig = issue_usersig_for_userid("alice").usersig
-        key = issue_private_map_key_for_userid("alice", room=7, privileges=1).private_map_key
-        return (
-            await verifying.averify_usersig(usersig, userid="alice"),
-            await verifying.averify_private_map_key(key, room=7),
-        )
+        try:
+            return (
+                await verifying.averify_usersig(usersig, userid="alice"),
+                await verifying.averify_private_map_key(key, room=7),
+            )
+        finally:
+            # Of the thread that asgiref runs them in.
+            await sync_to_async(connections.close_all)()
 
     claims, room_claims = asyncio.run(verify_both())
     assert (claims.userid, room_claims.room) == ("alice", 7)
