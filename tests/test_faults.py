@@ -3,6 +3,7 @@ gone, and which nobody restarts."""
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -124,8 +125,10 @@ def gone(folder):
     """The database cannot be opened."""
     away = folder.with_name("away")
     folder.rename(away)
-    yield
-    away.rename(folder)
+    try:
+        yield
+    finally:
+        away.rename(folder)
 
 
 @contextmanager
@@ -133,9 +136,10 @@ def locked(folder):
     """The database can be opened, and nothing read from it."""
     connection = sqlite3.connect(folder / "db.sqlite3", isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
-    yield
-    connection.execute("ROLLBACK")
-    connection.close()
+    try:
+        yield
+    finally:
+        connection.close()
 
 
 @contextmanager
@@ -143,9 +147,10 @@ def empty(folder):
     """The database is there, its tables are not."""
     with gone(folder):
         folder.mkdir()
-        yield
-        (folder / "db.sqlite3").unlink(missing_ok=True)
-        folder.rmdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("fault", [gone, locked, empty])
