@@ -90,6 +90,12 @@ def test_application_list__asks_no_more_for_more_applications(admin_client, djan
     assert count() == few
 
 
+def test_application_add__asks_for_no_key_yet(admin_client):
+    html = page(admin_client.get(url("application_add")))
+    assert 'name="environment"' in html
+    assert "usersig-keys" not in html
+
+
 def test_application_add__leads_to_the_page_where_its_key_is_added(admin_client):
     response = admin_client.post(
         url("application_add"),

@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet
 from django.core import serializers
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Concat
 
 from tests.records import KEY, OTHER_KEY, ciphertext, make_application, make_key, move_ciphertext
@@ -155,6 +155,12 @@ def test_update__passes_ciphertext(key):
     assert SigningKey.objects.update(secret=token) == 1
     assert SigningKey.objects.update(secret=models.Value(token)) == 1
     assert SigningKey.objects.update(secret=key.secret) == 1
+    assert reload(key).secret.reveal() == KEY
+
+
+def test_update__to_null_is_the_databases_to_refuse(key):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        SigningKey.objects.update(secret=None)
     assert reload(key).secret.reveal() == KEY
 
 

@@ -128,6 +128,21 @@ def test_add__asks_at_a_terminal_without_showing_what_is_typed(application, sett
     assert KEY.encode() not in shown
 
 
+def test_add__asks_on_stderr(run, application, monkeypatch):
+    """The same in this process, where a terminal is one that says so."""
+    prompts = []
+
+    def getpass(prompt, stream):
+        prompts.append(prompt)
+        return KEY
+
+    monkeypatch.setattr(usersig_keys.getpass, "getpass", getpass)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    run("add", "--environment", "production")
+    assert prompts == ["Secret (not shown): "]
+    assert SigningKey.objects.get().secret.reveal() == KEY
+
+
 @pytest.mark.parametrize("data", [b"", b" \n"])
 def test_add__refuses_an_empty_secret(refused, stdin, application, data):
     stdin(data)

@@ -183,8 +183,9 @@ class SealedSecretField(_TextField):
             value = value.ciphertext
         if isinstance(value, Ciphertext) or (isinstance(value, str) and (not value or is_sealed(value))):
             return str(value)
-        if value is None or hasattr(value, "resolve_expression"):
-            return super().get_prep_value(value)
+        if value is None:
+            # The column's own refusal.
+            return None
         del value
         raise ValueError(f"{self} writes and compares ciphertext only: assign plain text to an instance and save it.")
 
