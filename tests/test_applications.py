@@ -111,6 +111,40 @@ def test_cache__one_signer_while_it_lasts() -> None:
     assert get_application() is get_application()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"EXPIRE": 61},
+        {"USERID_RULE": "printable"},
+        {"COMPRESSION_LEVEL": 0},
+        {"CACHE_SECONDS": 1},
+        {"ENCRYPTION_KEYS": []},
+        {"APPLICATIONS": {"default": {"SDKAPPID": 7, "SECRET_KEY": "f" * 64}}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_cache__change_in_place_is_respected_at_once(settings, changes) -> None:
+    settings.USERSIG = dict(settings.USERSIG)
+    before = get_application()
+    assert get_application() is before
+    settings.USERSIG.update(changes)
+    assert get_application() is not before
+
+
+def test_cache__key_changed_in_place_is_respected_at_once(settings) -> None:
+    entry = dict(settings.USERSIG["APPLICATIONS"]["default"])
+    settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"default": entry}}
+    before = get_application().signer.key_fingerprint
+    entry["SECRET_KEY"] = "f" * 64
+    assert get_application().signer.key_fingerprint != before
+
+
+def test_cache__settings_that_cannot_be_compared_are_read_each_time(settings) -> None:
+    entry = {**settings.USERSIG["APPLICATIONS"]["default"], "NOTES": []}
+    settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"default": entry}}
+    assert get_application() is not get_application()
+
+
 def test_cache__override_settings_is_respected_at_once() -> None:
     before = get_application()
     changed = {"APPLICATIONS": {"default": {"SDKAPPID": 7, "SECRET_KEY": TEST_SECRET_KEY}}}

@@ -41,12 +41,6 @@ def test_conf__has_a_property_for_each_setting() -> None:
     assert {name.lower() for name in DEFAULTS} <= set(dir(conf))
 
 
-def test_conf__absent_settings_are_one_object(settings) -> None:
-    """Caches compare it by identity."""
-    del settings.USERSIG
-    assert conf.usersig is conf.usersig
-
-
 def test_conf__reads_live(settings) -> None:
     use(settings, EXPIRE=60)
     assert conf.expire == 60

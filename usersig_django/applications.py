@@ -3,10 +3,9 @@ no way from one environment to another."""
 
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from weakref import WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
@@ -124,7 +123,7 @@ def invalidate(**_kwargs: object) -> None:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     application: ServedApplication
-    settings: Mapping[str, Any]
+    settings: object
     until: float
 
 
@@ -138,18 +137,18 @@ class _SignerCache:
 
     def get(self, environment: str) -> ServedApplication | None:
         entry = self._entries.get(environment)
-        if entry is None or entry.settings is not conf.usersig or time.monotonic() >= entry.until:
+        if entry is None or entry.settings != conf.state(environment) or time.monotonic() >= entry.until:
             return None
         return entry.application
 
     def load(self, environment: str) -> ServedApplication:
         generation = self._generation
-        usersig = conf.usersig
+        settings = conf.state(environment)
         application = _load(environment)
         with self._lock:
             # What was read before a key was activated must not hide the new key.
             if generation == self._generation:
-                self._entries[environment] = _Entry(application, usersig, time.monotonic() + conf.cache_seconds)
+                self._entries[environment] = _Entry(application, settings, time.monotonic() + conf.cache_seconds)
         return application
 
     def clear(self) -> None:

@@ -64,10 +64,27 @@ class ApplicationSettings:
 
 
 class Conf:
+    def state(self, environment: str) -> object:
+        """Equal to an earlier one while nothing has changed that a cached signer was built from, in place too. A
+        hash, so that it holds no key."""
+        usersig = self.usersig
+        entry = self.applications.get(environment)
+        try:
+            return hash(
+                (
+                    frozenset(entry.items()) if isinstance(entry, Mapping) else entry,
+                    tuple(usersig.get("ENCRYPTION_KEYS", ())),
+                    *(usersig.get(name) for name in ("EXPIRE", "USERID_RULE", "COMPRESSION_LEVEL", "CACHE_SECONDS")),
+                )
+            )
+        except TypeError:
+            # What cannot be hashed is no setting of ours; whoever reads it next says so.
+            return object()
+
     @property
     def usersig(self) -> Mapping[str, Any]:
-        """`settings.USERSIG` as it stands. A new object here tells caches that the settings changed."""
-        usersig = getattr(settings, "USERSIG", _EMPTY)
+        """`settings.USERSIG` as it stands."""
+        usersig = getattr(settings, "USERSIG", {})
         if type(usersig) is not dict and not isinstance(usersig, Mapping):
             raise ImproperlyConfigured(f"USERSIG must be a dict, not {type(usersig).__name__}.")
         return usersig
@@ -202,10 +219,6 @@ class Conf:
 
     def _get(self, name: str) -> Any:
         return self.usersig.get(name, DEFAULTS[name])
-
-
-# One object, so that a project without USERSIG shows caches no change at every look.
-_EMPTY: Final[Mapping[str, Any]] = {}
 
 
 @sensitive_variables()
