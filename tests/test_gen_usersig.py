@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.db import connection
 from tests import tokens
 from tests.settings import TEST_SDKAPPID, TEST_SECRET_KEY
 from usersig_django.issuing import issue_usersig_for_userid
+from usersig_django.management.commands.gen_usersig import Command
 from usersig_django.models import Application, SigningKey
 from usersig_django.serializers import as_usersig_answer
 from usersig_django.signals import usersig_issued
@@ -320,6 +322,24 @@ def test_gen_usersig__database_that_fails_is_1() -> None:
     with connection.execute_wrapper(refuse):
         assert refused("--user", "alice")[0] == 1
         assert refused("alice", "--environment", "live")[0] == 1
+
+
+def test_gen_usersig__output_that_cannot_be_written_is_1() -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115  # closing it fails as well
+    with pytest.raises(CommandError, match="No space left") as caught:
+        call_command("gen_usersig", "alice", stdout=full)
+    with suppress(OSError):
+        full.close()
+    assert caught.value.returncode == 1
+
+
+def test_gen_usersig__usage_from_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        Command().run_from_argv(["manage.py", "gen_usersig", "--colour"])
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "--colour" in printed.err
 
 
 def test_gen_usersig__is_announced(caplog) -> None:

@@ -4,7 +4,7 @@ import os
 import sys
 from abc import ABC
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
@@ -44,11 +44,11 @@ class UsersigCommand(BaseCommand, ABC):
 
     def _let_stdout_go(self) -> None:
         """What cannot be written now, the interpreter would try again when it ends, and complain with its own code."""
-        with suppress(OSError):
+        try:
             self.stdout.flush()
-            return
-        if self._called_from_command_line:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:
+            if self._called_from_command_line:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
