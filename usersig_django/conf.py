@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.secret import Secret
@@ -86,7 +87,9 @@ class Conf:
         """`settings.USERSIG` as it stands."""
         usersig = getattr(settings, "USERSIG", {})
         if type(usersig) is not dict and not isinstance(usersig, Mapping):
-            raise ImproperlyConfigured(f"USERSIG must be a dict, not {type(usersig).__name__}.")
+            raise ImproperlyConfigured(
+                _("%(where)s must be a dict, not %(type)s.") % {"where": "USERSIG", "type": type(usersig).__name__}
+            )
         return usersig
 
     @property
@@ -98,7 +101,8 @@ class Conf:
         applications = self._get("APPLICATIONS")
         if not isinstance(applications, Mapping):
             raise ImproperlyConfigured(
-                f'USERSIG["APPLICATIONS"] must be a dict of environments, not {type(applications).__name__}.'
+                _("%(where)s must be a dict, not %(type)s.")
+                % {"where": 'USERSIG["APPLICATIONS"]', "type": type(applications).__name__}
             )
         return applications
 
@@ -111,7 +115,9 @@ class Conf:
         _environment_name(f"{where}: an environment's name", environment)
         entry = self.applications[environment]
         if not isinstance(entry, Mapping):
-            raise ImproperlyConfigured(f"{where} must be a dict, not {type(entry).__name__}.")
+            raise ImproperlyConfigured(
+                _("%(where)s must be a dict, not %(type)s.") % {"where": where, "type": type(entry).__name__}
+            )
         algorithm, secret = _application_key(where, entry)
         return ApplicationSettings(
             environment=environment,
@@ -145,8 +151,10 @@ class Conf:
         secret = self._get("USERID_SECRET")
         if not isinstance(secret, str) or len(secret.strip()) < 32:
             raise ImproperlyConfigured(
-                'USERSIG["USERID_SECRET"] must be text of at least 32 characters: the `opaque` resolver '
-                "hashes with it. Set it once and never change it, or every user gets another UserID."
+                _(
+                    'USERSIG["USERID_SECRET"] must be text of at least 32 characters: the `opaque` resolver hashes '
+                    "with it. Set it once and never change it, or every user gets another UserID."
+                )
             )
         return Secret(secret.strip())
 
@@ -157,14 +165,14 @@ class Conf:
         if not isinstance(reserved, (list, tuple, set, frozenset)) or not all(
             isinstance(userid, str) for userid in reserved
         ):
-            raise ImproperlyConfigured('USERSIG["RESERVED_USERIDS"] must be a list of UserIDs.')
+            raise ImproperlyConfigured(_('USERSIG["RESERVED_USERIDS"] must be a list of UserIDs.'))
         return frozenset(userid.casefold() for userid in (*reserved, self.admin_userid))
 
     @property
     def admin_userid(self) -> str:
         userid = self._get("ADMIN_USERID")
         if not isinstance(userid, str) or not userid:
-            raise ImproperlyConfigured('USERSIG["ADMIN_USERID"] must be the UserID of a Chat administrator.')
+            raise ImproperlyConfigured(_('USERSIG["ADMIN_USERID"] must be the UserID of a Chat administrator.'))
         return userid
 
     @property
@@ -177,11 +185,11 @@ class Conf:
     def encryption_keys(self) -> tuple[Secret, ...]:
         keys = self._get("ENCRYPTION_KEYS")
         if not isinstance(keys, (list, tuple)) or not all(isinstance(key, (str, bytes)) for key in keys):
-            raise ImproperlyConfigured('USERSIG["ENCRYPTION_KEYS"] must be a list of Fernet keys.')
+            raise ImproperlyConfigured(_('USERSIG["ENCRYPTION_KEYS"] must be a list of Fernet keys.'))
         try:
             texts = [key if isinstance(key, str) else key.decode("ascii") for key in keys]
         except UnicodeDecodeError:
-            raise ImproperlyConfigured('USERSIG["ENCRYPTION_KEYS"] holds a key that is not ASCII.') from None
+            raise ImproperlyConfigured(_('USERSIG["ENCRYPTION_KEYS"] holds a key that is not ASCII.')) from None
         return tuple(Secret(text.strip()) for text in texts)
 
     @property
@@ -189,14 +197,14 @@ class Conf:
         """DRF's notation, as "60/min"; None is off. `throttling` knows whether it parses."""
         rate = self._get("THROTTLE_RATE")
         if rate is not None and not isinstance(rate, str):
-            raise ImproperlyConfigured('USERSIG["THROTTLE_RATE"] must be text such as "60/min", or None.')
+            raise ImproperlyConfigured(_('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.'))
         return rate
 
     @property
     def cache_seconds(self) -> int | float:
         seconds = self._get("CACHE_SECONDS")
         if type(seconds) not in (int, float) or not 0 <= seconds <= 3600:
-            raise ImproperlyConfigured('USERSIG["CACHE_SECONDS"] must be a number of seconds from 0 to 3600.')
+            raise ImproperlyConfigured(_('USERSIG["CACHE_SECONDS"] must be a number of seconds from 0 to 3600.'))
         return cast("int | float", seconds)
 
     @property
@@ -214,7 +222,7 @@ class Conf:
     def _flag(self, name: str) -> bool:
         value = self._get(name)
         if type(value) is not bool:
-            raise ImproperlyConfigured(f'USERSIG["{name}"] must be True or False.')
+            raise ImproperlyConfigured(_("%(where)s must be True or False.") % {"where": f'USERSIG["{name}"]'})
         return value
 
     def _get(self, name: str) -> Any:
@@ -225,36 +233,48 @@ class Conf:
 def _application_key(where: str, entry: Mapping[str, Any]) -> tuple[str, Secret]:
     given = [name for name in KEY_SETTINGS if entry.get(name) not in (None, "")]
     if len(given) != 1:
-        found = " and ".join(given) if given else "none (or an empty one)"
-        raise ImproperlyConfigured(f"{where} needs exactly one of {', '.join(KEY_SETTINGS)}; found {found}.")
+        found = ", ".join(given) if given else _("none, or an empty one")
+        raise ImproperlyConfigured(
+            _("%(where)s needs exactly one of %(names)s; found %(found)s.")
+            % {"where": where, "names": ", ".join(KEY_SETTINGS), "found": found}
+        )
     [name] = given
     algorithm = _one_of(f'{where}["ALGORITHM"]', entry.get("ALGORITHM", KEY_SETTINGS[name]), ALGORITHMS)
     if algorithm != KEY_SETTINGS[name]:
-        raise ImproperlyConfigured(f"{where}: {name} holds no key for {algorithm}.")
+        raise ImproperlyConfigured(
+            _("%(where)s: %(name)s holds no key for %(algorithm)s.")
+            % {"where": where, "name": name, "algorithm": algorithm}
+        )
     text = entry[name]
     if name.endswith("_FILE"):
         text = _read_key_file(f'{where}["{name}"]', text)
     if not isinstance(text, str):
-        raise ImproperlyConfigured(f'{where}["{name}"] must be text, not {type(text).__name__}.')
+        raise ImproperlyConfigured(
+            _("%(where)s must be text, not %(type)s.") % {"where": f'{where}["{name}"]', "type": type(text).__name__}
+        )
     return algorithm, Secret(text.strip())
 
 
 @sensitive_variables()
 def _read_key_file(where: str, path: object) -> str:
     if not isinstance(path, (str, Path)):
-        raise ImproperlyConfigured(f"{where} must be a path, not {type(path).__name__}.")
+        raise ImproperlyConfigured(
+            _("%(where)s must be a path, not %(type)s.") % {"where": where, "type": type(path).__name__}
+        )
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         # The decoder's own exception carries the file's bytes.
-        raise ImproperlyConfigured(f"{where} names a file that is not UTF-8 text.") from None
+        raise ImproperlyConfigured(_("%(where)s names a file that is not UTF-8 text.") % {"where": where}) from None
     except (OSError, ValueError) as error:
-        raise ImproperlyConfigured(f"{where} names a file that cannot be read: {error}") from error
+        raise ImproperlyConfigured(
+            _("%(where)s names a file that cannot be read: %(error)s") % {"where": where, "error": error}
+        ) from error
 
 
 def _environment_name(where: str, value: object) -> str:
     if not isinstance(value, str) or not ENVIRONMENT.fullmatch(value):
-        raise ImproperlyConfigured(f"{where} must be 1..50 of a-z, 0-9, _ and -.")
+        raise ImproperlyConfigured(_("%(where)s must be 1..50 of a-z, 0-9, _ and -.") % {"where": where})
     return value
 
 
@@ -264,15 +284,22 @@ def _expire(where: str, value: object) -> int:
 
 def _integer(where: str, value: object, low: int, high: int) -> int:
     if type(value) is not int:
-        raise ImproperlyConfigured(f"{where} must be an int, not {type(value).__name__}.")
+        raise ImproperlyConfigured(
+            _("%(where)s must be an int, not %(type)s.") % {"where": where, "type": type(value).__name__}
+        )
     if not low <= value <= high:
-        raise ImproperlyConfigured(f"{where} must be from {low} to {high}, not {value}.")
+        raise ImproperlyConfigured(
+            _("%(where)s must be from %(low)s to %(high)s, not %(value)s.")
+            % {"where": where, "low": low, "high": high, "value": value}
+        )
     return value
 
 
 def _one_of(where: str, value: object, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
-        raise ImproperlyConfigured(f"{where} must be one of {', '.join(choices)}.")
+        raise ImproperlyConfigured(
+            _("%(where)s must be one of %(choices)s.") % {"where": where, "choices": ", ".join(choices)}
+        )
     return value
 
 
@@ -282,9 +309,12 @@ def _callable(where: str, value: object) -> Callable[..., object]:
             value = import_string(value)
         except Exception as error:
             # A module that is being imported raises anything.
-            raise ImproperlyConfigured(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+            raise ImproperlyConfigured(
+                _("%(where)s cannot be imported: %(error)s")
+                % {"where": where, "error": f"{type(error).__name__}: {error}"}
+            ) from error
     if not callable(value):
-        raise ImproperlyConfigured(f"{where} must be a callable or the dotted path of one.")
+        raise ImproperlyConfigured(_("%(where)s must be a callable or the dotted path of one.") % {"where": where})
     return value
 
 

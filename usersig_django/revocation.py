@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.applications import ServedApplication, get_application
@@ -173,6 +174,6 @@ def _import_httpx() -> Any:
     try:
         import httpx
     except ImportError:
-        message = "Revocation calls Tencent with httpx: install usersig_django[revocation]."
+        message = _("Revocation calls Tencent with httpx: install usersig_django[revocation].")
         raise ImproperlyConfigured(message) from None
     return httpx

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import conf
@@ -64,14 +65,16 @@ def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
     """The text in a row's ciphertext. Raises ImproperlyConfigured as `SealedSecret.reveal`."""
     name = f"{row._meta.verbose_name} row {row.pk}"
     if not ciphertext:
-        raise ImproperlyConfigured(f"{name} holds no secret.")
+        raise ImproperlyConfigured(_("%(name)s holds no secret.") % {"name": name})
     payload = _open(ring or key_ring(), ciphertext)
     if payload is None:
-        raise ImproperlyConfigured(f'{name}: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].')
+        raise ImproperlyConfigured(
+            _('%(name)s: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].') % {"name": name}
+        )
     if payload[:_UID_LENGTH] != _uid(row):
         # Error trackers collect the locals of a traceback's frames.
         del payload
-        raise ImproperlyConfigured(f"{name}: the secret was sealed for another row.")
+        raise ImproperlyConfigured(_("%(name)s: the secret was sealed for another row.") % {"name": name})
     return payload[_UID_LENGTH:].decode(errors=_ERRORS)
 
 
@@ -93,8 +96,10 @@ def key_ring(*, primary_only: bool = False) -> MultiFernet:
     secrets = conf.encryption_keys
     if not secrets:
         raise ImproperlyConfigured(
-            'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. Make it with: python -c '
-            '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            _(
+                'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. Make it with: python -c '
+                '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
         )
     fernets = [_fernet(position, secret) for position, secret in enumerate(secrets)]
     return MultiFernet(fernets[:1] if primary_only else fernets)
@@ -105,8 +110,8 @@ def _fernet(position: int, secret: Secret) -> Fernet:
     try:
         return Fernet(secret.reveal())
     except ValueError:
-        message = f'USERSIG["ENCRYPTION_KEYS"][{position}] is no Fernet key (44 characters of url-safe base64).'
-    raise ImproperlyConfigured(message)
+        message = _('USERSIG["ENCRYPTION_KEYS"][%(position)s] is no Fernet key (44 characters of url-safe base64).')
+    raise ImproperlyConfigured(message % {"position": position})
 
 
 @sensitive_variables()

@@ -5,6 +5,7 @@ import logging
 from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -50,5 +51,5 @@ class UserSigRateThrottle(SimpleRateThrottle):
         try:
             requests, seconds = self.parse_rate(rate)
         except (ValueError, KeyError, IndexError):
-            raise ImproperlyConfigured('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.') from None
+            raise ImproperlyConfigured(_('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.')) from None
         return cast("int", requests), cast("int", seconds)
