@@ -93,7 +93,8 @@ class Traffic:
             else:
                 ended = time.monotonic()
                 worker, cache_control = response.getheader("X-Worker"), response.getheader("Cache-Control")
-                document = json.loads(content)
+                # A page is no answer of ours: its status tells.
+                document = json.loads(content) if response.getheader("Content-Type") == "application/json" else {}
                 self.answers.append(
                     Answer(caller, url, started, ended, response.status, worker, cache_control, document)
                 )
