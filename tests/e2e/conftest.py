@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,14 +31,6 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """The default run needs nothing but Python: without the packages of the group `browser` these files cannot
-    even be imported. Whoever asks for e2e is told so by the import that fails."""
-    expression = config.getoption("markexpr")
-    asked_for = not expression or re.search(r"(?<!not )\be2e\b", expression)
-    return None if asked_for or find_spec("playwright") else True
 
 
 @pytest.fixture(scope="session")
