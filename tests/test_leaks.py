@@ -171,6 +171,8 @@ def error_page(settings, client, admin_user):
     settings.ROOT_URLCONF = __name__
     # Pairs before Django 6.
     settings.ADMINS = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
+    # Without it Django 6.1 warns that there will be no default mailer; earlier ones do not read it.
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
     client.raise_request_exception = False
     client.force_login(admin_user)
     handler = AdminEmailHandler(include_html=True)

@@ -30,7 +30,7 @@ STATE_HELP = {
 
 @admin.register(Application)
 class ApplicationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
-    list_display = ("environment", "sdkappid", "name", "algorithm", "fingerprint", "state")
+    list_display = ("environment", "state", "sdkappid", "name", "algorithm", "fingerprint")
     list_select_related = ("active_key",)
     search_fields = ("environment", "name", "sdkappid")
     readonly_fields = ("state",)
