@@ -86,14 +86,16 @@ def test_shell__gives_the_codes_of_argparse_and_of_errors():
     assert (result.returncode, result.stderr[:12]) == (4, "CommandError")
 
 
-def test_shell__whose_pipe_is_closed_gives_0_and_says_nothing():
+def run_with_closed_pipe(*command):
     reader, writer = os.pipe()
     os.close(reader)
+    # No database file of the tree's, and standard output buffered as it is by default.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     try:
-        result = subprocess.run(
-            [sys.executable, "manage.py", "check_usersig"],
+        return subprocess.run(
+            [sys.executable, "manage.py", *command],
             cwd=ROOT,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+            env={**environment, "DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": "sqlite:///:memory:"},
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
@@ -101,4 +103,15 @@ def test_shell__whose_pipe_is_closed_gives_0_and_says_nothing():
         )
     finally:
         os.close(writer)
+
+
+def test_shell__whose_pipe_is_closed_gives_0_and_says_nothing():
+    result = run_with_closed_pipe("gen_usersig", "alice")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_shell__whose_pipe_is_closed_still_hears_of_a_fault():
+    result = run_with_closed_pipe("check_usersig")
+    assert result.returncode == 1
+    assert result.stderr.startswith("CommandError: ")
+    assert result.stderr.count("\n") == 1

@@ -37,6 +37,9 @@ class UsersigCommand(BaseCommand, ABC):
         except BrokenPipeError:
             self._let_stdout_go()
             return None
+        except CommandError:
+            self._let_stdout_go()
+            raise
         except OSError as error:
             self._let_stdout_go()
             raise CommandError(str(error), returncode=FAULT) from error
