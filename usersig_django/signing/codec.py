@@ -17,8 +17,8 @@ _FROM_TENCENT = bytes.maketrans(b"*-_", b"+/=")
 
 # A window of 4 KiB costs a tenth of what zlib.compress allocates, and the header still announces the usual 32 KiB:
 # every reader takes shorter distances than announced, Tencent's is not known to take a shorter announcement.
-_WINDOW_BITS = -12
-_MEMORY_LEVEL = 6
+WINDOW_BITS = 12
+MEMORY_LEVEL = 6
 _DEFLATED = b"\x78\x9c"
 _STORED = b"\x78\x01\x01"
 
@@ -28,32 +28,19 @@ def check_compression_level(level: object) -> None:
     check_integer("compression_level", level, 0, 9)
 
 
-class Opening:
-    """How every document of a signer begins, deflated once: where deflating costs half a signature (ECDSA), that
-    is worth the 20 bytes by which two blocks are longer than one."""
-
-    __slots__ = ("deflated", "text")
-
-    def __init__(self, text: str, compression_level: int) -> None:
-        self.text = text.encode()
-        deflate = _deflate(compression_level)
-        self.deflated = _DEFLATED + deflate.compress(self.text) + deflate.flush(zlib.Z_SYNC_FLUSH)
-
-
-def pack(document: str, compression_level: int, opening: Opening | None = None) -> str:
-    """The token that carries this document, whose text is ASCII, shorter than 64 KiB, and begins with the opening."""
+def pack(document: str, compression_level: int) -> str:
+    """The token that carries this document, whose text is ASCII and shorter than 64 KiB."""
     data = document.encode()
-    if not compression_level:
-        size = len(data)
-        body = _STORED + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + data
-    elif opening is None:
-        deflate = _deflate(compression_level)
-        body = _DEFLATED + deflate.compress(data) + deflate.flush()
-    else:
-        # The reader finds the dictionary in its window: it has just read it.
-        deflate = _deflate(compression_level, opening.text)
-        body = opening.deflated + deflate.compress(data[len(opening.text) :]) + deflate.flush()
-    return _encode(body + zlib.adler32(data).to_bytes(4, "big"))
+    if compression_level:
+        deflate = zlib.compressobj(compression_level, zlib.DEFLATED, WINDOW_BITS, MEMORY_LEVEL)
+        return _encode(_DEFLATED + (deflate.compress(data) + deflate.flush())[len(_DEFLATED) :])
+    size = len(data)
+    return wrap(data, size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + data, _STORED)
+
+
+def wrap(document: bytes, body: bytes, header: bytes = _DEFLATED) -> str:
+    """The token of a document whose deflated form is `body`."""
+    return _encode(header + body + zlib.adler32(document).to_bytes(4, "big"))
 
 
 def unpack(usersig: str) -> str:
@@ -103,12 +90,6 @@ def decode_base64(text: str) -> bytes:
 def encode_base64(data: bytes) -> str:
     """Standard base64, on one line."""
     return binascii.b2a_base64(data, newline=False).decode()
-
-
-def _deflate(compression_level: int, dictionary: bytes = b"") -> "zlib._Compress":
-    return zlib.compressobj(
-        compression_level, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, dictionary
-    )
 
 
 def _encode(data: bytes) -> str:

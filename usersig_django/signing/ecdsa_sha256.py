@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig
-from usersig_django.signing import codec, pem, plain_json
+from usersig_django.signing import codec, pem, plain_json, template
 from usersig_django.signing.claims import UserSigClaims
 from usersig_django.signing.document import Document, escape
 from usersig_django.signing.signer import Signer
@@ -117,16 +117,19 @@ class EcdsaSha256Signer(_EcdsaSha256, Signer):
             raise InvalidKey("The private key must be unencrypted PEM, on P-256 or secp256k1.")
         object.__setattr__(self, "_private_key", key)
         fingerprint = self._keep_public_key(key.public_key())
-        Signer.__init__(self, sdkappid, fingerprint, compression_level, userid_rule, _opening(sdkappid))
+        Signer.__init__(self, sdkappid, fingerprint, compression_level, userid_rule)
 
     def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
         text = _text("0", "0", userid, str(self._sdkappid), str(issued_at), str(expire), userbuf)
         signature = codec.encode_base64(self._private_key.sign(text.encode(), _ECDSA))
-        member = "" if userbuf is None else f'"TLS.userbuf":"{userbuf}",'
-        return (
-            f'{_opening(self._sdkappid)}{escape(userid)}","TLS.time":"{issued_at}","TLS.expire_after":"{expire}",'
-            f'{member}"TLS.sig":"{signature}"}}'
+        head = (
+            f'{{"TLS.account_type":"0","TLS.appid_at_3rd":"0","TLS.sdk_appid":"{self._sdkappid}",'
+            f'"TLS.version":"{VERSION}","TLS.expire_after":"'
         )
+        constants = (head, '","TLS.time":"', '","TLS.sig":"', '","TLS.identifier":"')
+        end = '"}' if userbuf is None else f'","TLS.userbuf":"{userbuf}"}}'
+        values = (str(expire), str(issued_at), signature, escape(userid) + end)
+        return template.pack(constants, values, self._compression_level)
 
 
 def read(members: Document, unix_time: Callable[[str], int] | None = None) -> Reading:
@@ -154,13 +157,6 @@ def read(members: Document, unix_time: Callable[[str], int] | None = None) -> Re
     # Some old signers broke the lines of this base64 (PROTOCOL 3).
     signature = codec.decode_base64(_white_space.sub("", strings["TLS.sig"]))
     return Reading(claims, _text(appid_at_3rd, account_type, userid, sdkappid, time, expire, userbuf), signature)
-
-
-def _opening(sdkappid: int) -> str:
-    return (
-        f'{{"TLS.account_type":"0","TLS.appid_at_3rd":"0","TLS.sdk_appid":"{sdkappid}","TLS.version":"{VERSION}",'
-        '"TLS.identifier":"'
-    )
 
 
 def _number(text: str) -> int:

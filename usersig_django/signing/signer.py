@@ -17,22 +17,17 @@ USERBUF_MAX = 4096
 class Signer(Verifier):
     """Signs, and verifies what it signs."""
 
-    __slots__ = ("_compression_level", "_opening", "_userid_rule")
+    __slots__ = ("_compression_level", "_userid_rule")
 
     _compression_level: int
-    _opening: codec.Opening | None
     _userid_rule: str
 
-    def __init__(
-        self, sdkappid: int, key_fingerprint: str, compression_level: int, userid_rule: str, opening: str = ""
-    ) -> None:
+    def __init__(self, sdkappid: int, key_fingerprint: str, compression_level: int, userid_rule: str) -> None:
         super().__init__(sdkappid, key_fingerprint)
         codec.check_compression_level(compression_level)
         check_rule(userid_rule)
         object.__setattr__(self, "_compression_level", compression_level)
         object.__setattr__(self, "_userid_rule", userid_rule)
-        # `opening`: the constant start of this signer's documents, where deflating it once pays.
-        object.__setattr__(self, "_opening", codec.Opening(opening, compression_level) if opening else None)
 
     def sign(self, userid: str, *, expire: int, userbuf: bytes | None = None, now: int | None = None) -> str:
         """A UserSig for `userid`, valid for `expire` seconds (1..315360000) from `now` (unix seconds; the clock when
@@ -45,9 +40,7 @@ class Signer(Verifier):
             encoded = codec.encode_base64(userbuf)
         else:
             raise InvalidInput(f"userbuf must be 1 to {USERBUF_MAX} bytes.")
-        return codec.pack(
-            self._write(userid, issue_time(now), expire, encoded), self._compression_level, self._opening
-        )
+        return self._write(userid, issue_time(now), expire, encoded)
 
     def sign_private_map_key(
         self, userid: str, *, room: int | str, privileges: Privilege | int, expire: int, now: int | None = None
@@ -63,9 +56,8 @@ class Signer(Verifier):
         userbuf = encode_userbuf(
             userid, self._sdkappid, room=room, expires_at=issued_at + expire, privileges=privileges
         )
-        document = self._write(userid, issued_at, expire, codec.encode_base64(userbuf))
-        return codec.pack(document, self._compression_level, self._opening)
+        return self._write(userid, issued_at, expire, codec.encode_base64(userbuf))
 
     @abstractmethod
     def _write(self, userid: str, issued_at: int, expire: int, userbuf: str | None) -> str:
-        """The signed document over values already checked; `userbuf` in base64."""
+        """The token over values already checked; `userbuf` in base64."""
