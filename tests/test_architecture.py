@@ -26,6 +26,7 @@ LINES = [
     # pure plug points
     ["resolvers", "rooms", "signals"],
     ["conf"],
+    ["rules"],
     # ---------------------------------------- Django ends here
     ["compat"],
     ["signing", "signing.*", "diagnosis"],

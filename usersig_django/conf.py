@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from usersig_django.rules import callable_or_path, integer, one_of
 from usersig_django.secret import Secret
 
 HMAC_SHA256: Final = "HMAC-SHA256"
@@ -121,10 +121,10 @@ class Conf:
         algorithm, secret = _application_key(where, entry)
         return ApplicationSettings(
             environment=environment,
-            sdkappid=_integer(f'{where}["SDKAPPID"]', entry.get("SDKAPPID"), 1, 2**32 - 1),
+            sdkappid=integer(f'{where}["SDKAPPID"]', entry.get("SDKAPPID"), 1, 2**32 - 1),
             algorithm=algorithm,
             secret=secret,
-            region=_one_of(f'{where}["REGION"]', entry.get("REGION", REGIONS[0]), REGIONS),
+            region=one_of(f'{where}["REGION"]', entry.get("REGION", REGIONS[0]), REGIONS),
             expire=_expire(f'{where}["EXPIRE"]', entry["EXPIRE"]) if "EXPIRE" in entry else None,
         )
 
@@ -138,11 +138,11 @@ class Conf:
 
     @property
     def userid_resolver(self) -> Callable[[Any], object]:
-        return _callable('USERSIG["USERID_RESOLVER"]', self._get("USERID_RESOLVER"))
+        return callable_or_path('USERSIG["USERID_RESOLVER"]', self._get("USERID_RESOLVER"))
 
     @property
     def userid_rule(self) -> Literal["strict", "printable"]:
-        rule = _one_of('USERSIG["USERID_RULE"]', self._get("USERID_RULE"), ("strict", "printable"))
+        rule = one_of('USERSIG["USERID_RULE"]', self._get("USERID_RULE"), ("strict", "printable"))
         return cast("Literal['strict', 'printable']", rule)
 
     @property
@@ -178,7 +178,7 @@ class Conf:
     @property
     def room_policy(self) -> Callable[[Any, int | str], object] | None:
         policy = self._get("ROOM_POLICY")
-        return None if policy is None else _callable('USERSIG["ROOM_POLICY"]', policy)
+        return None if policy is None else callable_or_path('USERSIG["ROOM_POLICY"]', policy)
 
     @property
     @sensitive_variables()
@@ -209,7 +209,7 @@ class Conf:
 
     @property
     def compression_level(self) -> int:
-        return _integer('USERSIG["COMPRESSION_LEVEL"]', self._get("COMPRESSION_LEVEL"), 0, 9)
+        return integer('USERSIG["COMPRESSION_LEVEL"]', self._get("COMPRESSION_LEVEL"), 0, 9)
 
     @property
     def audit_to_database(self) -> bool:
@@ -239,7 +239,7 @@ def _application_key(where: str, entry: Mapping[str, Any]) -> tuple[str, Secret]
             % {"where": where, "names": ", ".join(KEY_SETTINGS), "found": found}
         )
     [name] = given
-    algorithm = _one_of(f'{where}["ALGORITHM"]', entry.get("ALGORITHM", KEY_SETTINGS[name]), ALGORITHMS)
+    algorithm = one_of(f'{where}["ALGORITHM"]', entry.get("ALGORITHM", KEY_SETTINGS[name]), ALGORITHMS)
     if algorithm != KEY_SETTINGS[name]:
         raise ImproperlyConfigured(
             _("%(where)s: %(name)s holds no key for %(algorithm)s.")
@@ -279,43 +279,7 @@ def _environment_name(where: str, value: object) -> str:
 
 
 def _expire(where: str, value: object) -> int:
-    return _integer(where, value, MIN_EXPIRE, MAX_EXPIRE)
-
-
-def _integer(where: str, value: object, low: int, high: int) -> int:
-    if type(value) is not int:
-        raise ImproperlyConfigured(
-            _("%(where)s must be an int, not %(type)s.") % {"where": where, "type": type(value).__name__}
-        )
-    if not low <= value <= high:
-        raise ImproperlyConfigured(
-            _("%(where)s must be from %(low)s to %(high)s, not %(value)s.")
-            % {"where": where, "low": low, "high": high, "value": value}
-        )
-    return value
-
-
-def _one_of(where: str, value: object, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ImproperlyConfigured(
-            _("%(where)s must be one of %(choices)s.") % {"where": where, "choices": ", ".join(choices)}
-        )
-    return value
-
-
-def _callable(where: str, value: object) -> Callable[..., object]:
-    if isinstance(value, str):
-        try:
-            value = import_string(value)
-        except Exception as error:
-            # A module that is being imported raises anything.
-            raise ImproperlyConfigured(
-                _("%(where)s cannot be imported: %(error)s")
-                % {"where": where, "error": f"{type(error).__name__}: {error}"}
-            ) from error
-    if not callable(value):
-        raise ImproperlyConfigured(_("%(where)s must be a callable or the dotted path of one.") % {"where": where})
-    return value
+    return integer(where, value, MIN_EXPIRE, MAX_EXPIRE)
 
 
 conf: Final = Conf()
