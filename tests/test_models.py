@@ -139,6 +139,16 @@ def test_activate__writes_the_key_and_the_time(application, key):
     assert stored.activated_at == key.activated_at is not None
 
 
+def test_activate__is_seen_on_the_instances_at_hand(application, key):
+    stored = SigningKey.objects.select_related("application").get(pk=key.pk)
+    application.activate(stored)
+    assert application.active_key == stored
+    assert stored.is_active
+    application.retire(stored)
+    assert application.active_key is None
+    assert stored.state == "retired"
+
+
 def test_activate__again_changes_nothing(application, key):
     key.activate()
     before = SigningKey.objects.get(pk=key.pk).activated_at

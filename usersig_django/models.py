@@ -131,6 +131,7 @@ class Application(models.Model):
             line = "key %s %s actor=%r environment=%r key=%s fingerprint=%r"
             audit_logger.info(line, act, outcome, by, self.environment, key.pk, key.fingerprint)
         self.active_key = application.active_key
+        key.application = self
         key.activated_at, key.retired_at = locked.activated_at, locked.retired_at
         return changed
 
