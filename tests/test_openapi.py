@@ -206,8 +206,9 @@ def test_schema__optional_package(package):
 
 
 @pytest.fixture
-def callers(django_user_model, db):
-    """How a request says who it is from: what `Case.call` takes for it, and the user."""
+def callers(django_user_model, transactional_db):
+    """How a request says who it is from: what `Case.call` takes for it, and the user. The application is a
+    real one, and closes the connection that a test's transaction would be in."""
     user = django_user_model.objects.create_user("alice")
     client = Client()
     client.force_login(user)
