@@ -4,6 +4,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ def measure(size: Size) -> list[Row]:
         with source.open("w") as file:
             file.writelines(f"user_{number}\n" for number in range(size.batch))
         works: dict[str, Callable[[], None]] = {BARE: lambda: _sign_all(size.batch)}
-        works |= {name: lambda name=name: _run_batch(source, name) for name in FORMATS}
+        works |= {name: partial(_run_batch, source, name) for name in FORMATS}
         times: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(size.batch_runs):
             for name, work in works.items():

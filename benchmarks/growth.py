@@ -28,7 +28,7 @@ FLAT_MEMORY: Final = Target(5)
 
 _FILL: Final = """
     WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < %s)
-    INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, numbers
+    INSERT INTO {table} ({columns}) SELECT {columns} FROM {table}, numbers
 """
 
 
@@ -109,17 +109,9 @@ def _create_application(environment: str) -> None:
 def _multiply_records(count: int) -> None:
     """From one record as the app writes it to as many as that."""
     IssuedRecord.objects.exclude(pk=IssuedRecord.objects.values("pk")[:1].get()["pk"]).delete()
-    columns = [field.column for field in IssuedRecord._meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(str(field.column) for field in IssuedRecord._meta.concrete_fields if not field.primary_key)
     with connection.cursor() as cursor:
-        # In one table now: its users, its times and its pages are not what an index of them looks at.
-        cursor.execute(
-            _FILL.format(
-                table=IssuedRecord._meta.db_table,
-                columns=", ".join(columns),
-                values=", ".join(columns),
-            ),
-            [count],
-        )
+        cursor.execute(_FILL.format(table=IssuedRecord._meta.db_table, columns=columns), [count - 1])
 
 
 def _issue(environment: str) -> None:

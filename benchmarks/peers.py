@@ -30,7 +30,7 @@ NODE_SCRIPT: Final = Path(__file__).parent / "official_node.js"
 
 
 def official_signer() -> Callable[[str], Any]:
-    from TLSSigAPIv2 import TLSSigAPIv2
+    from TLSSigAPIv2 import TLSSigAPIv2  # type: ignore[import-untyped]
 
     signer = TLSSigAPIv2(SDKAPPID, SECRET_KEY)
     return lambda userid: signer.gen_sig(userid, EXPIRE)

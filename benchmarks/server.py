@@ -1,5 +1,5 @@
 """Requests a second, end to end: gunicorn with two workers on PostgreSQL, token authentication, and a client that
-keeps four requests under way, first to one view and then to the other. The client shares the machine."""
+keeps four requests under way, for half a second to one view and then to the next. It shares the machine."""
 
 import http.client
 import os
@@ -21,6 +21,7 @@ DATABASE: Final = "usersig_benchmarks"
 PORT: Final = 8731
 WORKERS: Final = 2
 CLIENTS: Final = 4
+SECONDS: Final = 0.5
 PATHS: Final = {"POST /api/usersig/": "/api/usersig/", "empty view": "/empty/", "hand-written view": "/hand-written/"}
 
 
@@ -29,10 +30,12 @@ def measure(size: Size, postgres: str) -> list[Row]:
     rates: dict[str, list[float]] = {name: [] for name in PATHS}
     with _database(postgres) as url, _gunicorn(url) as token:
         for path in PATHS.values():
-            _count_requests(path, token, size.seconds)
-        for _ in range(size.processes):
-            for name, path in PATHS.items():
-                rates[name].append(_count_requests(path, token, size.seconds) / size.seconds)
+            _count_requests(path, token)
+        order = list(PATHS)
+        for _ in range(size.windows):
+            order.reverse()
+            for name in order:
+                rates[name].append(_count_requests(PATHS[name], token) / SECONDS)
     return [
         _compare("POST /api/usersig/", "empty view", rates),
         _compare("hand-written view", "empty view", rates),
@@ -98,8 +101,8 @@ def _wait_for_server(token: str) -> None:
             time.sleep(0.1)
 
 
-def _count_requests(path: str, token: str, seconds: float) -> int:
-    deadline = time.monotonic() + seconds
+def _count_requests(path: str, token: str) -> int:
+    deadline = time.monotonic() + SECONDS
 
     def send(_: int) -> int:
         count = 0

@@ -1,4 +1,4 @@
-"""A project as small as a backend can be, on the database that `DATABASE_URL` names."""
+"""The example project without its settings for development, on the database that `DATABASE_URL` names."""
 
 import os
 
@@ -13,7 +13,6 @@ ROOT_URLCONF = "benchmarks.urls"
 LOGGING = {}
 ALLOWED_HOSTS = ["*"]
 SECURE_SSL_REDIRECT = False
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 DATABASES["default"]["CONN_MAX_AGE"] = 600  # noqa: F405
 
 USERSIG = {
@@ -24,3 +23,4 @@ USERSIG = {
     # The throttle counts and never refuses.
     "THROTTLE_RATE": "1000000000/day",
 }
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"]}

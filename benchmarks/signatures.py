@@ -2,6 +2,7 @@
 
 import random
 from statistics import fmean
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -37,7 +38,7 @@ def _hmac(size: Size) -> list[Row]:
     signer = HmacSha256Signer(sdkappid=SDKAPPID, secret_key=SECRET_KEY)
     official, ours = official_signer(), our_signer()
     tokens = [signer.sign(userid, expire=EXPIRE) for userid in USERIDS]
-    works = {
+    works: dict[str, Work[Any]] = {
         "sign, level 6": Work(ours, USERIDS),
         "sign, level 0": Work(our_signer(compression_level=0), USERIDS),
         "official Python signer": Work(official, USERIDS),
@@ -91,7 +92,7 @@ def _ecdsa(size: Size) -> list[Row]:
         ).encode()
         for userid in USERIDS
     ]
-    works = {
+    works: dict[str, Work[Any]] = {
         "ECDSA sign": Work(lambda userid: signer.sign(userid, expire=EXPIRE), USERIDS),
         "cryptography's signature": Work(lambda text: key.sign(text, algorithm), texts),
     }

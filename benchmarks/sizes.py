@@ -18,8 +18,8 @@ class Size:
     records: int
     """Audit records in the database."""
     applications: int
-    seconds: float
-    """Of requests to a server, in each of its repetitions."""
+    windows: int
+    """Half seconds of requests to each view of a server."""
 
 
 SIZES: Final = {
@@ -31,7 +31,7 @@ SIZES: Final = {
         issues=1_000_000,
         records=1_000_000,
         applications=1_000,
-        seconds=5,
+        windows=60,
     ),
     "quick": Size(
         rounds=60,
@@ -41,9 +41,7 @@ SIZES: Final = {
         issues=50_000,
         records=50_000,
         applications=100,
-        seconds=1,
+        windows=8,
     ),
-    "smoke": Size(
-        rounds=2, processes=1, batch=200, batch_runs=1, issues=200, records=200, applications=5, seconds=0.1
-    ),
+    "smoke": Size(rounds=2, processes=1, batch=200, batch_runs=1, issues=200, records=200, applications=5, windows=1),
 }

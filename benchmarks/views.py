@@ -38,11 +38,11 @@ class HandWrittenView(APIView):
     renderer_classes = (JSONRenderer,)
 
     def post(self, request: Request) -> Response:
-        from TLSSigAPIv2 import TLSSigAPIv2
+        from TLSSigAPIv2 import TLSSigAPIv2  # type: ignore[import-untyped]
 
         serializer = UserSigSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        user = User.objects.get(pk=request.user.pk)
+        user = User.objects.get(username=request.user.get_username())
         user.groups.filter(name="no-chat").exists()
         application = settings.USERSIG["APPLICATIONS"]["benchmarks"]
         expire = serializer.validated_data["expire"]
