@@ -69,6 +69,25 @@ def test_closed_pipe__takes_what_the_interpreter_still_flushes(monkeypatch):
         file.flush()
 
 
+def test_closed_pipe__of_a_caller_in_the_same_process_is_the_callers_to_close():
+    reader, writer = os.pipe()
+    os.close(reader)
+    file = os.fdopen(writer, "w")
+    file.write("left over")
+    Broken(stdout=file).execute(no_color=True, force_color=False, skip_checks=True)
+    with pytest.raises(BrokenPipeError):
+        file.close()
+
+
+def test_parser__leaves_a_shell_with_2(capsys):
+    command = Broken()
+    command._called_from_command_line = True
+    with pytest.raises(SystemExit) as caught:
+        command.create_parser("manage.py", "broken").parse_args(["--frobnicate"])
+    assert caught.value.code == 2
+    assert "frobnicate" in capsys.readouterr().err
+
+
 def shell(*arguments):
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
