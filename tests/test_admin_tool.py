@@ -11,10 +11,11 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.records import KEY, SDKAPPID, make_application, make_key
+from tests.tencent import RestHost, fail
 from tests.tokens import PRIVATE_PEM, hmac_token
-from usersig_django import admin_tool
-from usersig_django.conf import ECDSA_SHA256
-from usersig_django.models import IssuedRecord
+from usersig_django import admin_tool, revocation
+from usersig_django.conf import ECDSA_SHA256, REGIONS
+from usersig_django.models import IssuedRecord, Revocation
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer, Privilege
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +67,8 @@ def answer(response):
 
 def errors(response, form):
     assert response.context["answer"] is None
-    return response.context[form].form.errors
+    [fieldsets] = [fieldsets for name, _, fieldsets in response.context["sections"] if name == form]
+    return fieldsets.form.errors
 
 
 @ALGORITHMS
@@ -222,9 +224,50 @@ def test_verify__refuses_an_empty_token_and_a_room_that_is_none(verify, signer):
     assert "room" in errors(verify("x", room="x", room_kind="room_id"), "verify")
 
 
+@pytest.fixture
+def revoke(admin_client, tool, tmp_path, monkeypatch):
+    signer = HmacSha256Signer(sdkappid=SDKAPPID, secret_key=KEY)
+    make_key(make_application(), active=True)
+    with RestHost(signer, tmp_path) as host:
+        monkeypatch.setenv("SSL_CERT_FILE", host.certificate)
+        monkeypatch.setattr(revocation, "HOSTS", dict.fromkeys(REGIONS, host.address))
+
+        def revoke(**data):
+            form = {"environment": "production", "userid": "alice", "confirm": "on", **data}
+            return admin_client.post(
+                tool, {"act": "revoke", **{f"revoke-{name}": value for name, value in form.items()}}
+            )
+
+        revoke.calls, revoke.script = host.calls, host.script
+        yield revoke
+
+
+def test_revoke__tells_tencent_and_says_since_when(revoke):
+    page = revoke().content.decode()
+    assert "Taken back" in page
+    assert [call["body"] for call in revoke.calls] == [{"UserID": "alice"}]
+    assert revoke.calls[0]["query"]["usersig"] not in page
+    assert Revocation.objects.get_instant(SDKAPPID, "alice") is not None
+
+
+def test_revoke__asks_for_a_confirmation(revoke):
+    page = revoke(confirm="").content.decode()
+    assert "Confirm that you want this." in page
+    assert revoke.calls == []
+
+
+@pytest.mark.parametrize(("code", "hint"), [(70403, "ADMIN_USERID"), (1, "")])
+def test_revoke__says_why_tencent_refused(revoke, code, hint):
+    revoke.script.append(fail(code))
+    page = revoke().content.decode()
+    assert f"Tencent refused with {code}." in page
+    assert hint in page
+    assert "Here the tokens are refused already." in page
+
+
 def test_page__opens_on_the_environment_it_is_asked_for(admin_client, tool, signer):
     html = admin_client.get(tool, {"environment": "production"}).content.decode()
-    assert html.count('<option value="production" selected>') == 2
+    assert html.count('<option value="production" selected>') == 3
     html = admin_client.get(tool).content.decode()
     assert html.count('<option value="default" selected>') == 2
 

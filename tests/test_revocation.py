@@ -90,6 +90,13 @@ class TestCall:
         revoke_usersigs_for_userid("alice")
         assert tencent.calls[0]["query"]["identifier"] == "boss"
 
+    def test_call__is_audited_whatever_tencent_says(self, tencent, caplog):
+        caplog.set_level("INFO", "usersig_django.audit")
+        tencent.script = [fail(70403)]
+        with pytest.raises(RevocationFailed):
+            revoke_usersigs_for_userid("alice")
+        assert any(message.startswith("revoked ") and "userid=alice " in message for message in caplog.messages)
+
     def test_call__anew_each_time(self, tencent):
         revoke_usersigs_for_userid("alice")
         revoke_usersigs_for_userid("alice")

@@ -150,6 +150,22 @@ class GenerateForm(forms.Form):
         return cleaned
 
 
+class RevokeForm(forms.Form):
+    """Whose tokens are taken back."""
+
+    environment = forms.ChoiceField(label=_("Environment"))
+    userid = forms.CharField(label=_("UserID"), max_length=32, strip=False)
+    confirm = forms.BooleanField(
+        label=_("Take every token back"),
+        help_text=_("Tencent logs the user out everywhere. Tokens issued from then on are good again."),
+        error_messages={"required": _("Confirm that you want this.")},
+    )
+
+    def __init__(self, *args: Any, environments: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["environment"].choices = [(name, name) for name in environments]  # type: ignore[attr-defined]  # a ChoiceField
+
+
 class VerifyForm(forms.Form):
     """A token to look into, and what it should be for."""
 

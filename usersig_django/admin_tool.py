@@ -1,9 +1,10 @@
-"""The UserSig tool: issue for any UserID, and look into a token, as Tencent's console has it (DESIGN 7)."""
+"""The UserSig tool: issue for any UserID and look into a token, as Tencent's console does, and take tokens back
+(DESIGN 7)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import AdminForm
@@ -18,19 +19,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 
-from usersig_django.admin_forms import PRIVILEGES, GenerateForm, VerifyForm
+from usersig_django.admin_forms import PRIVILEGES, GenerateForm, RevokeForm, VerifyForm
 from usersig_django.applications import get_environments
 from usersig_django.audit import Origin
 from usersig_django.diagnosis import diagnose
-from usersig_django.exceptions import UserSigError
+from usersig_django.exceptions import RevocationFailed, UserSigError
 from usersig_django.inspection import inspect
 from usersig_django.issuing import issue_private_map_key_for_userid, issue_usersig_for_userid
 from usersig_django.models import Application
+from usersig_django.revocation import revoke_usersigs_for_userid
 from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
 from usersig_django.throttling import UserSigRateThrottle
 
-GENERATE, VERIFY = "generate", "verify"
+GENERATE, VERIFY, REVOKE = "generate", "verify", "revoke"
 SENSITIVE_PARAMETER = f"{VERIFY}-token"
+F = TypeVar("F", GenerateForm, VerifyForm, RevokeForm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +55,29 @@ def tool_view(request: HttpRequest, model_admin: "ModelAdmin[Application]") -> H
     act = request.POST.get("act")
     environments = get_environments()
     initial = {"environment": request.GET.get("environment", next(iter(environments), ""))}
-    generate = GenerateForm(
-        request.POST if act == GENERATE else None, prefix=GENERATE, initial=initial, environments=environments
-    )
-    verify = VerifyForm(
-        request.POST if act == VERIFY else None, prefix=VERIFY, initial=initial, environments=environments
-    )
+
+    def make(form: type[F], name: str) -> F:
+        return form(request.POST if act == name else None, prefix=name, initial=initial, environments=environments)
+
+    generate, verify, revoke = make(GenerateForm, GENERATE), make(VerifyForm, VERIFY), make(RevokeForm, REVOKE)
     answer = None
     if act == GENERATE:
         answer = _submit(generate, lambda data: _generate(data, request))
     elif act == VERIFY:
         answer = _submit(verify, _verify)
+    elif act == REVOKE:
+        answer = _submit(revoke, lambda data: _revoke(data, request))
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "title": _("UserSig tool"),
         "opts": Application._meta,
         "act": act,
         "answer": answer,
-        "generate": _generate_fieldsets(generate, model_admin),
-        "verify": _in_admin_style(verify, model_admin, [(None, {"fields": list(verify.fields)})]),
+        "sections": [
+            (GENERATE, _("Generate"), _in_admin_style(generate, model_admin, _generate_fieldsets(generate))),
+            (VERIFY, _("Verify"), _in_admin_style(verify, model_admin, [(None, {"fields": list(verify.fields)})])),
+            (REVOKE, _("Revoke"), _in_admin_style(revoke, model_admin, [(None, {"fields": list(revoke.fields)})])),
+        ],
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/usersig_django/application/tool.html", context)
@@ -81,6 +88,11 @@ def _submit(form: Form, act: Callable[[dict[str, Any]], Answer]) -> Answer | Non
     """What `act` makes of a valid form; a fault of anything below stands in the form."""
     try:
         return act(form.cleaned_data) if form.is_valid() else None
+    except RevocationFailed as error:
+        form.add_error(None, str(error))
+        if error.hint:
+            form.add_error(None, _(error.hint))
+        form.add_error(None, _("Here the tokens are refused already. Try again for Tencent."))
     except (UserSigError, ImproperlyConfigured) as error:
         form.add_error(None, str(error))
     except DatabaseFault:
@@ -90,12 +102,11 @@ def _submit(form: Form, act: Callable[[dict[str, Any]], Answer]) -> Answer | Non
 
 @sensitive_variables()
 def _generate(data: dict[str, Any], request: HttpRequest) -> Answer:
-    origin = Origin("admin", request.user, UserSigRateThrottle().get_ident(request), request)  # type: ignore[arg-type]  # it reads META alone
     arguments = {
         "environment": data["environment"],
         "expire": data["expire"],
         "allow_reserved": data["confirm_reserved"],
-        "origin": origin,
+        "origin": _origin(request),
     }
     lines: list[tuple[str, str]] = []
     issued: Any
@@ -134,6 +145,20 @@ def _verify(data: dict[str, Any]) -> Answer:
     return Answer(good=False, title=_("Not valid"), lines=lines, reason=str(inspection.fault))
 
 
+def _revoke(data: dict[str, Any], request: HttpRequest) -> Answer:
+    revoked = revoke_usersigs_for_userid(data["userid"], environment=data["environment"], origin=_origin(request))
+    lines = [
+        (_("SDKAppID"), str(revoked.sdkappid)),
+        (_("UserID"), revoked.userid),
+        (_("Refused if issued before"), _moment(int(revoked.revoked_at.timestamp()))),
+    ]
+    return Answer(good=True, title=_("Taken back"), lines=lines)
+
+
+def _origin(request: HttpRequest) -> Origin:
+    return Origin("admin", request.user, UserSigRateThrottle().get_ident(request), request)  # type: ignore[arg-type]  # it reads META alone
+
+
 def _claim_lines(claims: UserSigClaims) -> list[tuple[str, str]]:
     is_key = isinstance(claims, PrivateMapKeyClaims)
     return [
@@ -166,18 +191,17 @@ def _moment(seconds: int) -> str:
     return f"{date_format(moment, 'DATETIME_FORMAT')} {moment:%Z}"
 
 
-def _generate_fieldsets(form: GenerateForm, model_admin: "ModelAdmin[Application]") -> AdminForm:
+def _generate_fieldsets(form: GenerateForm) -> list[tuple[Any, dict[str, Any]]]:
     first = ["environment", "kind", "userid", "expire"]
     if "confirm_reserved" in form.errors or form.data.get(form.add_prefix("confirm_reserved")):
         first.insert(3, "confirm_reserved")
-    fieldsets = [
+    return [
         (None, {"fields": first}),
         (
             _("Only for a PrivateMapKey"),
             {"fields": ["room_kind", "room", "privileges"], "classes": ["usersig-room"]},
         ),
     ]
-    return _in_admin_style(form, model_admin, fieldsets)
 
 
 def _in_admin_style(form: Form, model_admin: "ModelAdmin[Application]", fieldsets: Any) -> AdminForm:

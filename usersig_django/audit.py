@@ -59,6 +59,12 @@ def record_issued(event: Event, origin: Origin) -> None:
         logger.info("issued %s", _line(event, origin))
 
 
+def record_revoked(event: Event, origin: Origin) -> None:
+    """The line of a revocation, whatever Tencent then says."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.info("revoked %s", _line(event, origin))
+
+
 def record_rows(events: Iterable[Event], origin: Origin) -> None:
     """The records of UserSigs that share one line."""
     IssuedRecord.objects.bulk_create([_record(event, origin) for event in events])

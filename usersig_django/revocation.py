@@ -17,8 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from usersig_django import audit
 from usersig_django.applications import ServedApplication, get_application
-from usersig_django.audit import Origin
+from usersig_django.audit import Event, Origin
 from usersig_django.conf import conf
 from usersig_django.diagnosis import diagnose
 from usersig_django.exceptions import RevocationFailed
@@ -86,6 +87,8 @@ def revoke_usersigs_for_userid(
     check_userid(userid, "printable")
     application = get_application(environment)
     revoked_at = Revocation.objects.revoke(application.sdkappid, userid)
+    asked = Event(audit.USERSIG, application.environment, application.sdkappid, userid)
+    audit.record_revoked(asked, origin or Origin())
     attempts = _kick(application, userid, origin)
     return RevokedUserSigs(
         environment=application.environment,
