@@ -269,7 +269,7 @@ def test_page__opens_on_the_environment_it_is_asked_for(admin_client, tool, sign
     html = admin_client.get(tool, {"environment": "production"}).content.decode()
     assert html.count('<option value="production" selected>') == 3
     html = admin_client.get(tool).content.decode()
-    assert html.count('<option value="default" selected>') == 2
+    assert html.count('<option value="default" selected>') == 3
 
 
 def test_page__is_never_stored_and_scripts_are_files(admin_client, tool, generate, signer):
