@@ -34,7 +34,7 @@ _FILL: Final = """
 
 def measure(size: Size) -> list[Row]:
     call_command("migrate", verbosity=0)
-    return [*_applications(size), _audit_records(size), *_memory(size)]
+    return [*_memory(size), *_applications(size), _audit_records(size)]
 
 
 def _applications(size: Size) -> list[Row]:
