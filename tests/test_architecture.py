@@ -27,6 +27,7 @@ LINES = [
     ["resolvers", "rooms", "signals"],
     ["conf"],
     ["rules"],
+    ["faults"],
     # ---------------------------------------- Django ends here
     ["compat"],
     ["signing", "signing.*", "diagnosis"],

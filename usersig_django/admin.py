@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from usersig_django.admin_forms import SigningKeyForm
 from usersig_django.admin_reports import hide_in_reports
@@ -46,7 +47,7 @@ class ApplicationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def fingerprint(self, application: Application) -> str | None:
         return application.active_key.fingerprint if application.active_key else None
 
-    @admin.display(description=_("state"))
+    @admin.display(description=pgettext_lazy("application or key", "state"))
     def state(self, application: Application) -> str:
         state = get_state(application)
         return format_html(
@@ -116,7 +117,7 @@ class SigningKeyAdmin(RotatingAdmin):
     class Media:
         css = {"all": ["usersig_django/admin.css"]}
 
-    @admin.display(description=_("state"))
+    @admin.display(description=pgettext_lazy("application or key", "state"))
     def state(self, key: SigningKey) -> str:
         return format_html(
             '<span class="usersig-state usersig-{}">{}</span>', "ready" if key.is_active else "idle", key.state

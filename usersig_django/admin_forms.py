@@ -6,10 +6,12 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
 from usersig_django.exceptions import InvalidInput
+from usersig_django.faults import translated
 from usersig_django.models import SigningKey
 from usersig_django.sealed import key_ring
 from usersig_django.secret import Secret
@@ -28,7 +30,10 @@ PRIVILEGES = (
     (Privilege.SEND_SUBSTREAM.value, _("share the screen")),
     (Privilege.RECEIVE_SUBSTREAM.value, _("see a shared screen")),
 )
-ROOM_KINDS = (("room_id", _("number")), ("str_room_id", _("text")))
+ROOM_KINDS = (
+    ("room_id", pgettext_lazy("kind of room", "number")),
+    ("str_room_id", pgettext_lazy("kind of room", "text")),
+)
 
 
 class SecretTextarea(forms.Textarea):
@@ -55,7 +60,7 @@ class SecretField(forms.CharField):
 
 class SigningKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     secret = SecretField(
-        label=_("Key"),
+        label=pgettext_lazy("signing key", "Key"),
         help_text=_(
             "HMAC-SHA256: the SecretKey from Tencent Cloud's console. ECDSA-SHA256: the private key in PEM. "
             "It is encrypted, and never shown again."
@@ -78,7 +83,7 @@ class SigningKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
             try:
                 key_ring()
             except ImproperlyConfigured as error:
-                raise ValidationError(str(error)) from None
+                raise ValidationError(translated(error)) from None
         return secret
 
 
@@ -135,7 +140,7 @@ class GenerateForm(forms.Form):
         try:
             check_userid(userid, conf.userid_rule)
         except InvalidInput as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(translated(error)) from None
         return userid
 
     def clean(self) -> dict[str, Any]:
@@ -171,7 +176,7 @@ class VerifyForm(forms.Form):
 
     environment = forms.ChoiceField(label=_("Environment"), help_text=_("Its keys verify the token."))
     token = forms.CharField(
-        label=_("Token"),
+        label=pgettext_lazy("UserSig tool", "Token"),
         widget=forms.Textarea(
             attrs={"class": "vLargeTextField usersig-token", "rows": 5, "autocomplete": "off", "spellcheck": "false"}
         ),
@@ -206,6 +211,6 @@ def _read_room(form: forms.Form) -> int | str | None:
     try:
         check_room(room)
     except InvalidInput as error:
-        form.add_error("room", str(error))
+        form.add_error("room", translated(error))
         return None
     return room

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from usersig_django.exceptions import UserSigError
+from usersig_django.faults import translated
 from usersig_django.models import SigningKey
 
 TITLES: Final = {"activate": gettext_lazy("Activate %(key)s"), "retire": gettext_lazy("Retire %(key)s")}
@@ -69,7 +70,7 @@ class RotatingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
         try:
             changed = getattr(key, act)(by=str(request.user.pk))
         except (UserSigError, ImproperlyConfigured) as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, translated(error), messages.ERROR)
             return
         if changed:
             self.log_change(request, key, _(LOGGED[act]))

@@ -24,6 +24,7 @@ from usersig_django.applications import get_environments
 from usersig_django.audit import Origin
 from usersig_django.diagnosis import diagnose
 from usersig_django.exceptions import RevocationFailed, UserSigError
+from usersig_django.faults import translated
 from usersig_django.inspection import inspect
 from usersig_django.issuing import issue_private_map_key_for_userid, issue_usersig_for_userid
 from usersig_django.models import Application
@@ -89,12 +90,12 @@ def _submit(form: Form, act: Callable[[dict[str, Any]], Answer]) -> Answer | Non
     try:
         return act(form.cleaned_data) if form.is_valid() else None
     except RevocationFailed as error:
-        form.add_error(None, str(error))
+        form.add_error(None, translated(error))
         if error.hint:
             form.add_error(None, _(error.hint))
         form.add_error(None, _("Here the tokens are refused already. Try again for Tencent."))
     except (UserSigError, ImproperlyConfigured) as error:
-        form.add_error(None, str(error))
+        form.add_error(None, translated(error))
     except DatabaseFault:
         form.add_error(None, _("The database failed. Try again in a moment."))
     return None
@@ -142,7 +143,7 @@ def _verify(data: dict[str, Any]) -> Answer:
     if code is not None and (diagnosis := diagnose(code)):
         answers = (_("Tencent answers"), f"{code}: {_(diagnosis.cause)}")
         lines = [answers, (_("Look at"), _(diagnosis.look_at)), *lines]
-    return Answer(good=False, title=_("Not valid"), lines=lines, reason=str(inspection.fault))
+    return Answer(good=False, title=_("Not valid"), lines=lines, reason=translated(inspection.fault))
 
 
 def _revoke(data: dict[str, Any], request: HttpRequest) -> Answer:

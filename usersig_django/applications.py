@@ -3,8 +3,10 @@ no way from one environment to another."""
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Final
 from weakref import WeakSet
 
@@ -12,11 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
 from django.db import connections, router, transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ECDSA_SHA256, ENVIRONMENT, ApplicationSettings, conf
-from usersig_django.exceptions import InvalidInput, InvalidKey, SigningUnavailable
+from usersig_django.exceptions import InvalidInput, InvalidKey, SigningUnavailable, gettext_noop
+from usersig_django.faults import Misconfigured
 from usersig_django.models import Application, SigningKey
 from usersig_django.secret import Secret
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
@@ -35,14 +37,14 @@ class ServedApplication:
     active_signer: Signer | None
     signers: tuple[Signer, ...]
     """Every key that is not retired, the active one first."""
-    fault: str = ""
+    refusal: Callable[[], SigningUnavailable] = SigningUnavailable
     """Why there is no active signer."""
 
     @property
     def signer(self) -> Signer:
         """The active key's signer. Raises SigningUnavailable where there is none."""
         if self.active_signer is None:
-            raise SigningUnavailable(self.fault)
+            raise self.refusal()
         return self.active_signer
 
 
@@ -55,7 +57,7 @@ def get_application(environment: str | None = None) -> ServedApplication:
     if environment is None:
         environment = conf.environment
     elif type(environment) is not str:
-        raise InvalidInput(f"environment must be a str, not {type(environment).__name__}.")
+        raise InvalidInput(gettext_noop("environment must be a str, not %(type)s."), type=type(environment).__name__)
     cache = _uncommitted() or _cache
     return cache.get(environment) or cache.load(environment)
 
@@ -194,8 +196,8 @@ def _from_settings(configured: ApplicationSettings) -> ServedApplication:
     try:
         signer = build_signer(configured.algorithm, configured.sdkappid, configured.secret)
     except InvalidKey as error:
-        message = f'USERSIG["APPLICATIONS"]["{configured.environment}"]: {error}'
-        raise ImproperlyConfigured(message) from None
+        where = f'USERSIG["APPLICATIONS"]["{configured.environment}"]'
+        raise Misconfigured(gettext_noop("%(where)s: %(error)s"), where=where, error=error) from None
     return ServedApplication(
         environment=configured.environment,
         sdkappid=configured.sdkappid,
@@ -214,13 +216,19 @@ def _from_record(environment: str) -> ServedApplication:
     )
     signers: list[Signer] = []
     active = None
-    fault = f"Application {environment!r} (row {record.pk}) has no active key."
+    message = gettext_noop("Application %(environment)r (row %(row)s) has no active key.")
+    refusal = partial(SigningUnavailable, message, environment=environment, row=record.pk)
     for key in keys:
         try:
             signer = build_signer(key.algorithm, record.sdkappid, key.secret)
         except (InvalidKey, ImproperlyConfigured) as error:
             if key.pk == record.active_key_id:
-                fault = f"The active key of {environment!r} (signing key row {key.pk}) cannot be used: {error}"
+                message = gettext_noop(
+                    "The active key of %(environment)r (signing key row %(row)s) cannot be used: %(error)s"
+                )
+                # It stays in the cache: the frames of its traceback must not.
+                cause = error.with_traceback(None)
+                refusal = partial(SigningUnavailable, message, environment=environment, row=key.pk, error=cause)
             continue
         signers.append(signer)
         if key.pk == record.active_key_id:
@@ -232,22 +240,30 @@ def _from_record(environment: str) -> ServedApplication:
         expire=record.expire or conf.expire,
         active_signer=active,
         signers=tuple(signers),
-        fault=fault,
+        refusal=refusal,
     )
 
 
 def _find_record(environment: str) -> Application:
     if not ENVIRONMENT.fullmatch(environment):
-        raise SigningUnavailable(f"No application serves the environment {environment!r}.")
+        raise SigningUnavailable(
+            gettext_noop("No application serves the environment %(environment)r."), environment=environment
+        )
     # MariaDB folds case and pads when it compares: what came back is compared again, exactly.
     found = [
         record for record in Application.objects.filter(environment=environment) if record.environment == environment
     ]
     if not found:
-        raise SigningUnavailable(f"No application serves the environment {environment!r}.")
+        raise SigningUnavailable(
+            gettext_noop("No application serves the environment %(environment)r."), environment=environment
+        )
     [record] = found
     if not record.is_active:
-        raise SigningUnavailable(f"Application {environment!r} (row {record.pk}) is disabled.")
+        raise SigningUnavailable(
+            gettext_noop("Application %(environment)r (row %(row)s) is disabled."),
+            environment=environment,
+            row=record.pk,
+        )
     return record
 
 

@@ -24,6 +24,7 @@ from usersig_django.conf import (
     conf,
 )
 from usersig_django.exceptions import InvalidKey
+from usersig_django.faults import translated
 from usersig_django.resolvers import opaque
 from usersig_django.sealed import key_ring
 from usersig_django.secret import Secret
@@ -167,7 +168,7 @@ def _invalid_keys() -> Iterator[CheckMessage]:
             build_signer(application.algorithm, application.sdkappid, application.secret)
         except InvalidKey as error:
             yield Error(
-                f"{_where(application.environment)}: {error}",
+                _("%(where)s: %(error)s") % {"where": _where(application.environment), "error": translated(error)},
                 hint=_("Copy the key from Tencent's console as it stands; a PEM belongs in PRIVATE_KEY."),
                 id=KEY_INVALID,
             )
@@ -259,7 +260,7 @@ def _fault(read: Callable[..., object], *args: object) -> str:
     try:
         read(*args)
     except ImproperlyConfigured as error:
-        return str(error)
+        return translated(error)
     return ""
 
 

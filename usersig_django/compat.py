@@ -6,7 +6,7 @@ nowhere else."""
 
 import re
 
-from usersig_django.exceptions import InvalidInput
+from usersig_django.exceptions import InvalidInput, gettext_noop
 from usersig_django.signing import HmacSha256Signer
 
 DEFAULT_EXPIRE = 180 * 86_400
@@ -35,7 +35,7 @@ class TLSSigAPIv2:
     def gen_sig_with_userbuf(self, identifier: str, expire: int | str, userbuf: bytes) -> str:
         """A UserSig with a userbuf of 1..4096 bytes; so named by `tls-sig-api-v2` on PyPI."""
         if type(userbuf) is not bytes:
-            raise InvalidInput("userbuf must be bytes.")
+            raise InvalidInput(gettext_noop("userbuf must be bytes."))
         return self._signer.sign(identifier, expire=_integer(expire), userbuf=userbuf)
 
     def genUserSig(self, userid: str, expire: int | str = DEFAULT_EXPIRE) -> str:  # noqa: N802 - the official name
@@ -51,7 +51,7 @@ class TLSSigAPIv2:
     ) -> str:
         """A PrivateMapKey for the numeric room `roomid`."""
         if type(roomid) is not int:
-            raise InvalidInput("roomid must be an integer.")
+            raise InvalidInput(gettext_noop("roomid must be an integer."))
         return self._signer.sign_private_map_key(userid, room=roomid, privileges=privilegeMap, expire=_integer(expire))
 
     def genPrivateMapKeyWithStringRoomID(  # noqa: N802 - the official name
@@ -63,7 +63,7 @@ class TLSSigAPIv2:
     ) -> str:
         """A PrivateMapKey for the string room `roomstr`."""
         if type(roomstr) is not str:
-            raise InvalidInput("roomstr must be a str.")
+            raise InvalidInput(gettext_noop("roomstr must be a str."))
         return self._signer.sign_private_map_key(
             userid, room=roomstr, privileges=privilegeMap, expire=_integer(expire)
         )

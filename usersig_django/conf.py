@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from usersig_django.rules import callable_or_path, integer, one_of
+from usersig_django.exceptions import gettext_noop
+from usersig_django.faults import Misconfigured
+from usersig_django.rules import callable_or_path, integer, mapping, one_of
 from usersig_django.secret import Secret
 
 HMAC_SHA256: Final = "HMAC-SHA256"
@@ -86,25 +86,19 @@ class Conf:
     def usersig(self) -> Mapping[str, Any]:
         """`settings.USERSIG` as it stands."""
         usersig = getattr(settings, "USERSIG", {})
-        if type(usersig) is not dict and not isinstance(usersig, Mapping):
-            raise ImproperlyConfigured(
-                _("%(where)s must be a dict, not %(type)s.") % {"where": "USERSIG", "type": type(usersig).__name__}
-            )
-        return usersig
+        return usersig if type(usersig) is dict else mapping("USERSIG", usersig)
 
     @property
     def environment(self) -> str:
-        return _environment_name('USERSIG["ENVIRONMENT"]', self._get("ENVIRONMENT"))
+        environment = self._get("ENVIRONMENT")
+        if not _is_environment(environment):
+            message = gettext_noop("%(where)s must be 1..50 of a-z, 0-9, _ and -.")
+            raise Misconfigured(message, where='USERSIG["ENVIRONMENT"]')
+        return cast("str", environment)
 
     @property
     def applications(self) -> Mapping[str, Any]:
-        applications = self._get("APPLICATIONS")
-        if not isinstance(applications, Mapping):
-            raise ImproperlyConfigured(
-                _("%(where)s must be a dict, not %(type)s.")
-                % {"where": 'USERSIG["APPLICATIONS"]', "type": type(applications).__name__}
-            )
-        return applications
+        return mapping('USERSIG["APPLICATIONS"]', self._get("APPLICATIONS"))
 
     @sensitive_variables()
     def application(self, environment: str) -> ApplicationSettings | None:
@@ -112,12 +106,10 @@ class Conf:
         if environment not in self.applications:
             return None
         where = f'USERSIG["APPLICATIONS"]["{environment}"]'
-        _environment_name(f"{where}: an environment's name", environment)
-        entry = self.applications[environment]
-        if not isinstance(entry, Mapping):
-            raise ImproperlyConfigured(
-                _("%(where)s must be a dict, not %(type)s.") % {"where": where, "type": type(entry).__name__}
-            )
+        if not _is_environment(environment):
+            message = gettext_noop("%(where)s: an environment's name must be 1..50 of a-z, 0-9, _ and -.")
+            raise Misconfigured(message, where=where)
+        entry = mapping(where, self.applications[environment])
         algorithm, secret = _application_key(where, entry)
         return ApplicationSettings(
             environment=environment,
@@ -150,8 +142,8 @@ class Conf:
     def userid_secret(self) -> Secret:
         secret = self._get("USERID_SECRET")
         if not isinstance(secret, str) or len(secret.strip()) < 32:
-            raise ImproperlyConfigured(
-                _(
+            raise Misconfigured(
+                gettext_noop(
                     'USERSIG["USERID_SECRET"] must be text of at least 32 characters: the `opaque` resolver hashes '
                     "with it. Set it once and never change it, or every user gets another UserID."
                 )
@@ -165,14 +157,14 @@ class Conf:
         if not isinstance(reserved, (list, tuple, set, frozenset)) or not all(
             isinstance(userid, str) for userid in reserved
         ):
-            raise ImproperlyConfigured(_('USERSIG["RESERVED_USERIDS"] must be a list of UserIDs.'))
+            raise Misconfigured(gettext_noop('USERSIG["RESERVED_USERIDS"] must be a list of UserIDs.'))
         return frozenset(userid.casefold() for userid in (*reserved, self.admin_userid))
 
     @property
     def admin_userid(self) -> str:
         userid = self._get("ADMIN_USERID")
         if not isinstance(userid, str) or not userid:
-            raise ImproperlyConfigured(_('USERSIG["ADMIN_USERID"] must be the UserID of a Chat administrator.'))
+            raise Misconfigured(gettext_noop('USERSIG["ADMIN_USERID"] must be the UserID of a Chat administrator.'))
         return userid
 
     @property
@@ -185,11 +177,11 @@ class Conf:
     def encryption_keys(self) -> tuple[Secret, ...]:
         keys = self._get("ENCRYPTION_KEYS")
         if not isinstance(keys, (list, tuple)) or not all(isinstance(key, (str, bytes)) for key in keys):
-            raise ImproperlyConfigured(_('USERSIG["ENCRYPTION_KEYS"] must be a list of Fernet keys.'))
+            raise Misconfigured(gettext_noop('USERSIG["ENCRYPTION_KEYS"] must be a list of Fernet keys.'))
         try:
             texts = [key if isinstance(key, str) else key.decode("ascii") for key in keys]
         except UnicodeDecodeError:
-            raise ImproperlyConfigured(_('USERSIG["ENCRYPTION_KEYS"] holds a key that is not ASCII.')) from None
+            raise Misconfigured(gettext_noop('USERSIG["ENCRYPTION_KEYS"] holds a key that is not ASCII.')) from None
         return tuple(Secret(text.strip()) for text in texts)
 
     @property
@@ -197,14 +189,14 @@ class Conf:
         """DRF's notation, as "60/min"; None is off. `throttling` knows whether it parses."""
         rate = self._get("THROTTLE_RATE")
         if rate is not None and not isinstance(rate, str):
-            raise ImproperlyConfigured(_('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.'))
+            raise Misconfigured(gettext_noop('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.'))
         return rate
 
     @property
     def cache_seconds(self) -> int | float:
         seconds = self._get("CACHE_SECONDS")
         if type(seconds) not in (int, float) or not 0 <= seconds <= 3600:
-            raise ImproperlyConfigured(_('USERSIG["CACHE_SECONDS"] must be a number of seconds from 0 to 3600.'))
+            raise Misconfigured(gettext_noop('USERSIG["CACHE_SECONDS"] must be a number of seconds from 0 to 3600.'))
         return cast("int | float", seconds)
 
     @property
@@ -222,7 +214,7 @@ class Conf:
     def _flag(self, name: str) -> bool:
         value = self._get(name)
         if type(value) is not bool:
-            raise ImproperlyConfigured(_("%(where)s must be True or False.") % {"where": f'USERSIG["{name}"]'})
+            raise Misconfigured(gettext_noop("%(where)s must be True or False."), where=f'USERSIG["{name}"]')
         return value
 
     def _get(self, name: str) -> Any:
@@ -233,24 +225,27 @@ class Conf:
 def _application_key(where: str, entry: Mapping[str, Any]) -> tuple[str, Secret]:
     given = [name for name in KEY_SETTINGS if entry.get(name) not in (None, "")]
     if len(given) != 1:
-        found = ", ".join(given) if given else _("none, or an empty one")
-        raise ImproperlyConfigured(
-            _("%(where)s needs exactly one of %(names)s; found %(found)s.")
-            % {"where": where, "names": ", ".join(KEY_SETTINGS), "found": found}
+        message = (
+            gettext_noop("%(where)s needs exactly one of %(names)s; found %(found)s.")
+            if given
+            else gettext_noop("%(where)s needs exactly one of %(names)s; found none, or an empty one.")
         )
+        raise Misconfigured(message, where=where, names=", ".join(KEY_SETTINGS), found=", ".join(given))
     [name] = given
     algorithm = one_of(f'{where}["ALGORITHM"]', entry.get("ALGORITHM", KEY_SETTINGS[name]), ALGORITHMS)
     if algorithm != KEY_SETTINGS[name]:
-        raise ImproperlyConfigured(
-            _("%(where)s: %(name)s holds no key for %(algorithm)s.")
-            % {"where": where, "name": name, "algorithm": algorithm}
+        raise Misconfigured(
+            gettext_noop("%(where)s: %(name)s holds no key for %(algorithm)s."),
+            where=where,
+            name=name,
+            algorithm=algorithm,
         )
     text = entry[name]
     if name.endswith("_FILE"):
         text = _read_key_file(f'{where}["{name}"]', text)
     if not isinstance(text, str):
-        raise ImproperlyConfigured(
-            _("%(where)s must be text, not %(type)s.") % {"where": f'{where}["{name}"]', "type": type(text).__name__}
+        raise Misconfigured(
+            gettext_noop("%(where)s must be text, not %(type)s."), where=f'{where}["{name}"]', type=type(text).__name__
         )
     return algorithm, Secret(text.strip())
 
@@ -258,24 +253,22 @@ def _application_key(where: str, entry: Mapping[str, Any]) -> tuple[str, Secret]
 @sensitive_variables()
 def _read_key_file(where: str, path: object) -> str:
     if not isinstance(path, (str, Path)):
-        raise ImproperlyConfigured(
-            _("%(where)s must be a path, not %(type)s.") % {"where": where, "type": type(path).__name__}
+        raise Misconfigured(
+            gettext_noop("%(where)s must be a path, not %(type)s."), where=where, type=type(path).__name__
         )
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         # The decoder's own exception carries the file's bytes.
-        raise ImproperlyConfigured(_("%(where)s names a file that is not UTF-8 text.") % {"where": where}) from None
+        raise Misconfigured(gettext_noop("%(where)s names a file that is not UTF-8 text."), where=where) from None
     except (OSError, ValueError) as error:
-        raise ImproperlyConfigured(
-            _("%(where)s names a file that cannot be read: %(error)s") % {"where": where, "error": error}
+        raise Misconfigured(
+            gettext_noop("%(where)s names a file that cannot be read: %(error)s"), where=where, error=error
         ) from error
 
 
-def _environment_name(where: str, value: object) -> str:
-    if not isinstance(value, str) or not ENVIRONMENT.fullmatch(value):
-        raise ImproperlyConfigured(_("%(where)s must be 1..50 of a-z, 0-9, _ and -.") % {"where": where})
-    return value
+def _is_environment(value: object) -> bool:
+    return isinstance(value, str) and ENVIRONMENT.fullmatch(value) is not None
 
 
 def _expire(where: str, value: object) -> int:

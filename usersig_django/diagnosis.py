@@ -4,10 +4,7 @@ The sentences are English, marked for makemessages; whoever shows one translates
 
 from dataclasses import dataclass
 
-
-def gettext_noop(message: str) -> str:
-    """Mark a message for extraction; Django's own would import Django, which this module stands below."""
-    return message
+from usersig_django.exceptions import gettext_noop
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,22 @@
 this tree, so that a broad `except UserSigError` cannot hide a broken deployment."""
 
 
-class UserSigError(Exception):
+def gettext_noop(message: str) -> str:
+    """Mark a sentence for extraction; Django's own would import Django, which the signing core stands below."""
+    return message
+
+
+class Explained(Exception):
+    """An error in a sentence that can be translated: `str()` gives it in English, `message` and `params` are what
+    the translation is made of."""
+
+    def __init__(self, message: str = "", **params: object) -> None:
+        super().__init__(message % params if params else message)
+        self.message = message
+        self.params = params
+
+
+class UserSigError(Explained):
     """Base of every error below."""
 
 
@@ -111,9 +126,15 @@ class RevocationFailed(UserSigError):
     """Tencent did not take the UserSigs back: it refused, or could not be reached. It may be tried again."""
 
     def __init__(
-        self, message: str, *, error_code: int | None = None, hint: str = "", retryable: bool = False
+        self,
+        message: str,
+        *,
+        error_code: int | None = None,
+        hint: str = "",
+        retryable: bool = False,
+        **params: object,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, **params)
         self.error_code = error_code
         """Tencent's `ErrorCode`; None where no answer of Tencent's arrived."""
         self.hint = hint

@@ -23,6 +23,7 @@ from usersig_django.exceptions import (
     UserIDReserved,
     UserIDUnmappable,
     UserInactive,
+    gettext_noop,
 )
 from usersig_django.rooms import get_privileges
 from usersig_django.signals import usersig_issued
@@ -162,9 +163,9 @@ aissue_private_map_key_for_userid = sync_to_async(issue_private_map_key_for_user
 def check_user(user: Any) -> None:
     """Raises UserInactive, or ImpersonationForbidden where django-hijack or django-impersonate marked the user."""
     if not getattr(user, "is_active", False):
-        raise UserInactive("This account is deactivated, or nobody is signed in.")
+        raise UserInactive(gettext_noop("This account is deactivated, or nobody is signed in."))
     if getattr(user, "is_hijacked", False) or getattr(user, "is_impersonate", False):
-        raise ImpersonationForbidden("Somebody else is signed in as this user.")
+        raise ImpersonationForbidden(gettext_noop("Somebody else is signed in as this user."))
 
 
 def get_userid(user: Any) -> str:
@@ -180,30 +181,36 @@ def get_userid(user: Any) -> str:
         raise
     except Exception as error:
         logger.error("USERID_RESOLVER raised %s; nothing was issued.", type(error).__qualname__)
-        raise UserIDUnmappable("The resolver failed.") from error
+        raise UserIDUnmappable(gettext_noop("The resolver failed.")) from error
     try:
         check_userid(userid, rule)
     except InvalidInput as error:
         logger.error("USERID_RESOLVER gave no UserID (rule %s): %s", rule, error)
-        raise UserIDUnmappable(f"The resolver gave no UserID: {error}") from error
+        raise UserIDUnmappable(gettext_noop("The resolver gave no UserID: %(error)s"), error=error) from error
     return userid  # type: ignore[return-value]  # check_userid has just held it to an exact str
 
 
 def check_not_reserved(userid: str) -> None:
     if userid.casefold() in conf.reserved_userids:
-        raise UserIDReserved(f"{userid!r} is reserved: its UserSig is an administrator's credential.")
+        raise UserIDReserved(
+            gettext_noop("%(userid)r is reserved: its UserSig is an administrator's credential."), userid=userid
+        )
 
 
 def check_lifetime(expire: int) -> None:
     if type(expire) is not int or not MIN_EXPIRE <= expire <= MAX_EXPIRE:
-        raise InvalidInput(f"expire must be an int of {MIN_EXPIRE}..{MAX_EXPIRE} seconds.")
+        raise InvalidInput(
+            gettext_noop("expire must be an int of %(minimum)s..%(maximum)s seconds."),
+            minimum=MIN_EXPIRE,
+            maximum=MAX_EXPIRE,
+        )
 
 
 def read_clock() -> int:
     """Unix seconds. Raises SigningUnavailable where the clock cannot be right (SECURITY 4)."""
     now = int(time.time())
     if now < EARLIEST_NOW:
-        raise SigningUnavailable("The clock is before 2020-01-01: set it, or nothing will be valid.")
+        raise SigningUnavailable(gettext_noop("The clock is before 2020-01-01: set it, or nothing will be valid."))
     return now
 
 

@@ -9,12 +9,13 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, router, transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import ALGORITHMS, ECDSA_SHA256, MAX_EXPIRE, MIN_EXPIRE, REGIONS
-from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError
+from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError, gettext_noop
+from usersig_django.faults import translated
 from usersig_django.records import IssuedRecord, Revocation
 from usersig_django.sealed import SealedQuerySet, SealedSecretField, is_sealed
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
@@ -67,8 +68,8 @@ class Application(models.Model):
         related_name="+",
         verbose_name=_("active key"),
     )
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    created_at = models.DateTimeField(pgettext_lazy("date", "created"), auto_now_add=True)
+    updated_at = models.DateTimeField(pgettext_lazy("date", "changed"), auto_now=True)
 
     class Meta:
         verbose_name = _("application")
@@ -117,7 +118,7 @@ class Application(models.Model):
                 keys = SigningKey.objects.using(alias).filter(pk=key.pk, application_id=self.pk)
                 locked = keys.select_for_update().first()
                 if application is None or locked is None:
-                    raise InvalidInput("This application has no such key.")
+                    raise InvalidInput(gettext_noop("This application has no such key."))
                 changed = application._activate(locked) if act == "activate" else application._retire(locked)
                 if changed:
                     # Saved and not updated: the signal makes the signers forget the old key.
@@ -130,14 +131,13 @@ class Application(models.Model):
         finally:
             line = "key %s %s actor=%r environment=%r key=%s fingerprint=%r"
             audit_logger.info(line, act, outcome, by, self.environment, key.pk, key.fingerprint)
-        self.active_key = application.active_key
-        key.application = self
+        self.active_key, key.application = application.active_key, self
         key.activated_at, key.retired_at = locked.activated_at, locked.retired_at
         return changed
 
     def _activate(self, key: "SigningKey") -> bool:
         if key.retired_at:
-            raise InvalidInput("A retired key cannot be activated: add it again if it must sign.")
+            raise InvalidInput(gettext_noop("A retired key cannot be activated: add it again if it must sign."))
         key.signer_fingerprint()
         if self.active_key_id == key.pk:
             return False
@@ -193,12 +193,12 @@ class SigningKey(models.Model):
         default=ALGORITHMS[0],
         help_text=_("HMAC-SHA256, unless the application is from before July 2019 and was never upgraded."),
     )
-    secret = SealedSecretField(_("key"))
+    secret = SealedSecretField(pgettext_lazy("signing key", "key"))
     fingerprint = models.CharField(_("fingerprint"), max_length=8, blank=True, editable=False)
     note = models.CharField(_("note"), max_length=200, blank=True)
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    activated_at = models.DateTimeField(_("activated"), null=True, editable=False)
-    retired_at = models.DateTimeField(_("retired"), null=True, editable=False)
+    created_at = models.DateTimeField(pgettext_lazy("date", "created"), auto_now_add=True)
+    activated_at = models.DateTimeField(pgettext_lazy("date", "activated"), null=True, editable=False)
+    retired_at = models.DateTimeField(pgettext_lazy("date", "retired"), null=True, editable=False)
 
     objects = SigningKeyQuerySet.as_manager()
 
@@ -228,14 +228,14 @@ class SigningKey(models.Model):
         try:
             self.signer_fingerprint()
         except InvalidKey as error:
-            raise ValidationError({"secret": str(error)}) from None
+            raise ValidationError({"secret": translated(error)}) from None
         except ImproperlyConfigured:
             # A row that cannot be read must still take another note, or a new key.
             pass
 
     def check_deletable(self) -> None:
         if not self._state.adding and not self.is_deletable:
-            raise models.ProtectedError("Only a retired key can be deleted.", {self})
+            raise models.ProtectedError(gettext("Only a retired key can be deleted."), {self})
 
     @property
     def is_active(self) -> bool:
@@ -245,8 +245,8 @@ class SigningKey(models.Model):
     def state(self) -> str:
         """For people."""
         if self.retired_at:
-            return gettext("retired")
-        return gettext("active") if self.is_active else gettext("staged")
+            return pgettext("key state", "retired")
+        return pgettext("key state", "active") if self.is_active else pgettext("key state", "staged")
 
     @property
     def is_deletable(self) -> bool:
@@ -284,7 +284,7 @@ class SigningKey(models.Model):
         """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot
         be read."""
         if is_sealed(self.secret.reveal()):
-            raise InvalidKey("This is the ciphertext of a key, not the key.")
+            raise InvalidKey(gettext_noop("This is the ciphertext of a key, not the key."))
         if self.algorithm == ECDSA_SHA256:
             return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
         return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint

@@ -5,6 +5,7 @@ import time
 
 from django.db import connections, models, router
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class IssuedRecord(models.Model):
@@ -21,12 +22,12 @@ class IssuedRecord(models.Model):
     environment = models.CharField(_("environment"), max_length=50)
     kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
     room_kind = models.CharField(_("kind of room"), max_length=20, choices=ROOM_KINDS, blank=True)
-    room = models.CharField(_("room"), max_length=64, blank=True)
+    room = models.CharField(pgettext_lazy("TRTC", "room"), max_length=64, blank=True)
     privileges = models.PositiveSmallIntegerField(_("privileges"), null=True, blank=True)
     expire = models.PositiveIntegerField(_("validity"), help_text=_("Seconds."))
     channel = models.CharField(_("channel"), max_length=20, choices=CHANNELS)
-    address = models.CharField(_("address"), max_length=200, blank=True)
-    issued_at = models.DateTimeField(_("issued"), db_index=True)
+    address = models.CharField(pgettext_lazy("network", "address"), max_length=200, blank=True)
+    issued_at = models.DateTimeField(pgettext_lazy("date", "issued"), db_index=True)
     key_fingerprint = models.CharField(_("key fingerprint"), max_length=8)
 
     class Meta:

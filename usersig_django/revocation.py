@@ -13,8 +13,6 @@ from urllib.parse import urlencode
 from urllib.request import getproxies, proxy_bypass
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django import audit
@@ -22,7 +20,8 @@ from usersig_django.applications import ServedApplication, get_application
 from usersig_django.audit import Event, Origin
 from usersig_django.conf import conf
 from usersig_django.diagnosis import diagnose
-from usersig_django.exceptions import RevocationFailed
+from usersig_django.exceptions import RevocationFailed, gettext_noop
+from usersig_django.faults import Misconfigured
 from usersig_django.issuing import IssuedUserSig, get_userid, issue_usersig_for_userid
 from usersig_django.models import Revocation
 from usersig_django.signing.userid import check_userid
@@ -148,7 +147,12 @@ def _call(host: str, admin: IssuedUserSig, userid: str) -> RevocationFailed | No
             response = transport.handle_request(request)
             body = response.read()
     except httpx.TransportError as error:
-        return RevocationFailed(f"{host} cannot be reached: {type(error).__name__}.", retryable=True)
+        return RevocationFailed(
+            gettext_noop("%(host)s cannot be reached: %(type)s."),
+            host=host,
+            type=type(error).__name__,
+            retryable=True,
+        )
     return _read_answer(host, response.status_code, body)
 
 
@@ -160,12 +164,23 @@ def _read_answer(host: str, status: int, body: bytes) -> RevocationFailed | None
     except (ValueError, TypeError, KeyError, RecursionError):
         code = None
     if type(code) is not int:
-        return RevocationFailed(f"{host} answered status {status} without an ErrorCode.", retryable=True)
+        return RevocationFailed(
+            gettext_noop("%(host)s answered status %(status)s without an ErrorCode."),
+            host=host,
+            status=status,
+            retryable=True,
+        )
     if code == 0:
         return None
     known = diagnose(code)
     hint = known.look_at if known else ""
-    return RevocationFailed(f"Tencent refused with {code}.", error_code=code, hint=hint, retryable=code in RETRYABLE)
+    return RevocationFailed(
+        gettext_noop("Tencent refused with %(code)s."),
+        code=code,
+        error_code=code,
+        hint=hint,
+        retryable=code in RETRYABLE,
+    )
 
 
 def _get_proxy(host: str) -> str | None:
@@ -177,6 +192,6 @@ def _import_httpx() -> Any:
     try:
         import httpx
     except ImportError:
-        message = _("Revocation calls Tencent with httpx: install usersig_django[revocation].")
-        raise ImproperlyConfigured(message) from None
+        message = gettext_noop("Revocation calls Tencent with httpx: install usersig_django[revocation].")
+        raise Misconfigured(message) from None
     return httpx

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
 
 from usersig_django.conf import conf
-from usersig_django.exceptions import RoomForbidden
+from usersig_django.exceptions import RoomForbidden, gettext_noop
 from usersig_django.signing import Privilege
 
 logger = logging.getLogger("usersig_django")
@@ -21,17 +21,17 @@ def get_privileges(user: Any, room: int | str) -> Privilege:
     """
     policy = conf.room_policy
     if policy is None:
-        raise RoomForbidden("No ROOM_POLICY is set, so nobody may enter a room.")
+        raise RoomForbidden(gettext_noop("No ROOM_POLICY is set, so nobody may enter a room."))
     try:
         privileges = policy(user, room)
     except (DatabaseFault, ImproperlyConfigured):
         raise
     except Exception as error:
         logger.error("ROOM_POLICY raised %s; access to the room was refused.", type(error).__qualname__)
-        raise RoomForbidden("The room policy failed.") from error
+        raise RoomForbidden(gettext_noop("The room policy failed.")) from error
     if type(privileges) is not Privilege or not 0 <= privileges <= Privilege.ALL:
         logger.error("ROOM_POLICY must return a Privilege, not %s; access was refused.", type(privileges).__qualname__)
-        raise RoomForbidden("The room policy gave no Privilege.")
+        raise RoomForbidden(gettext_noop("The room policy gave no Privilege."))
     if not privileges:
-        raise RoomForbidden("The room policy grants nothing.")
+        raise RoomForbidden(gettext_noop("The room policy grants nothing."))
     return privileges

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.conf import conf
+from usersig_django.exceptions import gettext_noop
+from usersig_django.faults import Misconfigured
 from usersig_django.secret import Secret
 
 # The mark tells a ciphertext from a plain text that happens to look like one of Fernet.
@@ -63,18 +64,20 @@ def seal(secret: Secret, row: Any) -> Ciphertext:
 @sensitive_variables()
 def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
     """The text in a row's ciphertext. Raises ImproperlyConfigured as `SealedSecret.reveal`."""
-    name = f"{row._meta.verbose_name} row {row.pk}"
     if not ciphertext:
-        raise ImproperlyConfigured(_("%(name)s holds no secret.") % {"name": name})
+        raise Misconfigured(gettext_noop("signing key row %(row)s holds no secret."), row=row.pk)
     payload = _open(ring or key_ring(), ciphertext)
     if payload is None:
-        raise ImproperlyConfigured(
-            _('%(name)s: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].') % {"name": name}
+        raise Misconfigured(
+            gettext_noop('signing key row %(row)s: the secret opens with none of USERSIG["ENCRYPTION_KEYS"].'),
+            row=row.pk,
         )
     if payload[:_UID_LENGTH] != _uid(row):
         # Error trackers collect the locals of a traceback's frames.
         del payload
-        raise ImproperlyConfigured(_("%(name)s: the secret was sealed for another row.") % {"name": name})
+        raise Misconfigured(
+            gettext_noop("signing key row %(row)s: the secret was sealed for another row."), row=row.pk
+        )
     return payload[_UID_LENGTH:].decode(errors=_ERRORS)
 
 
@@ -95,8 +98,8 @@ def key_ring(*, primary_only: bool = False) -> MultiFernet:
     of them is no Fernet key; there is never a key derived from anything else."""
     secrets = conf.encryption_keys
     if not secrets:
-        raise ImproperlyConfigured(
-            _(
+        raise Misconfigured(
+            gettext_noop(
                 'USERSIG["ENCRYPTION_KEYS"] is empty: keys in the database need one. Make it with: python -c '
                 '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
             )
@@ -110,8 +113,10 @@ def _fernet(position: int, secret: Secret) -> Fernet:
     try:
         return Fernet(secret.reveal())
     except ValueError:
-        message = _('USERSIG["ENCRYPTION_KEYS"][%(position)s] is no Fernet key (44 characters of url-safe base64).')
-    raise ImproperlyConfigured(message % {"position": position})
+        message = gettext_noop(
+            'USERSIG["ENCRYPTION_KEYS"][%(position)s] is no Fernet key (44 characters of url-safe base64).'
+        )
+    raise Misconfigured(message, position=position)
 
 
 @sensitive_variables()

@@ -4,12 +4,12 @@ import hashlib
 import logging
 from typing import Any, cast
 
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from usersig_django.conf import conf
+from usersig_django.exceptions import gettext_noop
+from usersig_django.faults import Misconfigured
 
 logger = logging.getLogger("usersig_django")
 
@@ -51,5 +51,5 @@ class UserSigRateThrottle(SimpleRateThrottle):
         try:
             requests, seconds = self.parse_rate(rate)
         except (ValueError, KeyError, IndexError):
-            raise ImproperlyConfigured(_('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.')) from None
+            raise Misconfigured(gettext_noop('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.')) from None
         return cast("int", requests), cast("int", seconds)

@@ -6,7 +6,7 @@ from typing import TypeVar
 from asgiref.sync import sync_to_async
 
 from usersig_django.applications import Signer, get_application
-from usersig_django.exceptions import BadSignature, MalformedUserSig, SigningUnavailable, UserSigRevoked
+from usersig_django.exceptions import BadSignature, MalformedUserSig, SigningUnavailable, UserSigRevoked, gettext_noop
 from usersig_django.models import Revocation
 from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
 
@@ -72,10 +72,12 @@ def _first_that_knows(environment: str | None, verify: Callable[[Signer], Claims
         else:
             _refuse_revoked(claims)
             return claims
-    raise unknown or SigningUnavailable(f"{application.environment!r} has no key to verify with.")
+    raise unknown or SigningUnavailable(
+        gettext_noop("%(environment)r has no key to verify with."), environment=application.environment
+    )
 
 
 def _refuse_revoked(claims: UserSigClaims | PrivateMapKeyClaims) -> None:
     instant = Revocation.objects.get_instant(claims.sdkappid, claims.userid)
     if instant is not None and claims.issued_at < instant:
-        raise UserSigRevoked("This UserID's UserSigs from before then were taken back.")
+        raise UserSigRevoked(gettext_noop("This UserID's UserSigs from before then were taken back."))

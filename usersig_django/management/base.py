@@ -13,6 +13,7 @@ from django.db import Error as DatabaseFault
 from django.utils.translation import gettext as _
 
 from usersig_django.exceptions import InvalidUserSig, RevocationFailed, SigningUnavailable, UserSigError
+from usersig_django.faults import translated
 
 FAULT: Final = 1
 USAGE: Final = 2
@@ -23,11 +24,14 @@ NOT_VERIFIED: Final = 4
 class UsersigCommand(BaseCommand, ABC):
     """A command whose errors leave with the documented code, from a shell and from `call_command` alike."""
 
+    help: Any  # Django's str, or a lazy one
     _called_from_command_line: bool
 
     def add_arguments(self, parser: CommandParser) -> None:
         # Django makes the parser itself; as ours it also hands itself on to its subparsers.
         parser.__class__ = _Parser
+        # argparse searches it with a pattern, which takes no lazy text.
+        parser.description = str(self.help)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -60,13 +64,13 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except InvalidUserSig as error:
-        raise CommandError(str(error), returncode=NOT_VERIFIED) from error
+        raise CommandError(translated(error), returncode=NOT_VERIFIED) from error
     except (SigningUnavailable, RevocationFailed, ImproperlyConfigured) as error:
-        raise CommandError(str(error), returncode=FAULT) from error
+        raise CommandError(translated(error), returncode=FAULT) from error
     except DatabaseFault as error:
         raise CommandError(_("The database failed: %(error)s") % {"error": error}, returncode=FAULT) from error
     except UserSigError as error:
-        raise CommandError(str(error), returncode=USAGE) from error
+        raise CommandError(translated(error), returncode=USAGE) from error
 
 
 class _Parser(CommandParser):

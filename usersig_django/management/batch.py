@@ -17,6 +17,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.utils.translation import gettext as _
 
 from usersig_django.batch import Refusal
+from usersig_django.faults import translated
 from usersig_django.issuing import IssuedUserSig
 from usersig_django.management.base import USAGE
 from usersig_django.serializers import as_usersig_answer
@@ -171,7 +172,7 @@ def write_rows(results: Iterable[IssuedUserSig | Refusal], rows: UserIDRows, wri
             report.count += 1
             write(result)
         else:
-            report.refuse(line, result)
+            report.refuse(line, translated(result))
 
 
 @contextmanager

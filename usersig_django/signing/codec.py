@@ -5,7 +5,7 @@ Reading comes before any authentication, since the signature is inside: every st
 import binascii
 import zlib
 
-from usersig_django.exceptions import InvalidInput, MalformedUserSig
+from usersig_django.exceptions import InvalidInput, MalformedUserSig, gettext_noop
 from usersig_django.signing.integers import check_integer
 
 MAX_LENGTH = 8192
@@ -49,16 +49,18 @@ def unpack(usersig: str) -> str:
     Raises `InvalidInput` for anything but an exact str, and `MalformedUserSig` for more than 8192 characters or
     bytes of document, and for whatever is not canonical base64 of exactly one whole zlib stream of UTF-8."""
     if type(usersig) is not str:
-        raise InvalidInput("A UserSig must be a str.")
+        raise InvalidInput(gettext_noop("A UserSig must be a str."))
     if len(usersig) > MAX_LENGTH:
-        raise MalformedUserSig(f"The UserSig is longer than {MAX_LENGTH} characters.")
+        raise MalformedUserSig(gettext_noop("The UserSig is longer than %(maximum)s characters."), maximum=MAX_LENGTH)
     try:
         compressed = binascii.a2b_base64(usersig.encode("ascii").translate(_FROM_TENCENT))
     except ValueError:
         compressed = b""
     # One comparison refuses white space, junk, `+/=`, wrong padding and non-zero trailing bits alike.
     if _encode(compressed) != usersig or not usersig:
-        raise MalformedUserSig("The UserSig is not base64 in Tencent's alphabet (A-Z a-z 0-9 * - and _ as padding).")
+        raise MalformedUserSig(
+            gettext_noop("The UserSig is not base64 in Tencent's alphabet (A-Z a-z 0-9 * - and _ as padding).")
+        )
     inflate = zlib.decompressobj()
     try:
         # One byte more than allowed tells "exactly full" from "more to come".
@@ -66,14 +68,18 @@ def unpack(usersig: str) -> str:
     except zlib.error:
         data = b""
     if len(data) > MAX_LENGTH:
-        raise MalformedUserSig(f"The document in the UserSig is longer than {MAX_LENGTH} bytes.")
+        raise MalformedUserSig(
+            gettext_noop("The document in the UserSig is longer than %(maximum)s bytes."), maximum=MAX_LENGTH
+        )
     if not inflate.eof or inflate.unused_data:
-        raise MalformedUserSig("The UserSig is not one whole zlib stream: truncated, altered or followed by more.")
+        raise MalformedUserSig(
+            gettext_noop("The UserSig is not one whole zlib stream: truncated, altered or followed by more.")
+        )
     try:
         return data.decode()
     except UnicodeDecodeError:
         pass
-    raise MalformedUserSig("The document in the UserSig is not UTF-8.")
+    raise MalformedUserSig(gettext_noop("The document in the UserSig is not UTF-8."))
 
 
 def decode_base64(text: str) -> bytes:
@@ -83,7 +89,7 @@ def decode_base64(text: str) -> bytes:
     except ValueError:
         data = b""
     if encode_base64(data) != text:
-        raise MalformedUserSig("A member of the document is not canonical base64.")
+        raise MalformedUserSig(gettext_noop("A member of the document is not canonical base64."))
     return data
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from usersig_django.exceptions import MalformedUserSig
+from usersig_django.exceptions import MalformedUserSig, gettext_noop
 
 Document = dict[str, str | int]
 
@@ -18,7 +18,7 @@ _is_flat_object = re.compile(rf"{_SPACE}\{{{_MEMBER}(?:,{_MEMBER})*+\}}{_SPACE}"
 def parse(text: str) -> Document:
     """The members of the object; `MalformedUserSig` for any other text, and for a member given twice."""
     if not _is_flat_object(text):
-        raise MalformedUserSig("The document is not one flat JSON object of strings and whole numbers.")
+        raise MalformedUserSig(gettext_noop("The document is not one flat JSON object of strings and whole numbers."))
     document: Document = _decoder.decode(text)
     return document
 
@@ -31,7 +31,7 @@ def escape(text: str) -> str:
 def _unique(members: list[tuple[str, str | int]]) -> Document:
     document = dict(members)
     if len(document) != len(members):
-        raise MalformedUserSig("The document has a member twice.")
+        raise MalformedUserSig(gettext_noop("The document has a member twice."))
     return document
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig
+from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig, gettext_noop
 from usersig_django.signing import codec, pem, plain_json, template
 from usersig_django.signing.claims import UserSigClaims
 from usersig_django.signing.document import Document, escape
@@ -67,7 +67,7 @@ class _EcdsaSha256(Verifier):
             # OpenSSL takes strict DER only.
             self._public_key.verify(reading.signature, reading.text.encode(), _ECDSA)
         except InvalidSignature:
-            raise BadSignature("The signature was not made with this key.") from None
+            raise BadSignature(gettext_noop("The signature was not made with this key.")) from None
 
     def _keep_public_key(self, public_key: ec.EllipticCurvePublicKey) -> str:
         object.__setattr__(self, "_public_key", public_key)
@@ -90,7 +90,7 @@ class EcdsaSha256Verifier(_EcdsaSha256):
             # A private key given by mistake is a secret too, and error trackers collect the locals of frames.
             del public_key
         if key is None:
-            raise InvalidKey("The public key must be PEM, on P-256 or secp256k1.")
+            raise InvalidKey(gettext_noop("The public key must be PEM, on P-256 or secp256k1."))
         super().__init__(sdkappid, self._keep_public_key(key))
 
 
@@ -114,7 +114,7 @@ class EcdsaSha256Signer(_EcdsaSha256, Signer):
             # Error trackers collect the locals of a traceback's frames.
             del private_key
         if key is None:
-            raise InvalidKey("The private key must be unencrypted PEM, on P-256 or secp256k1.")
+            raise InvalidKey(gettext_noop("The private key must be unencrypted PEM, on P-256 or secp256k1."))
         object.__setattr__(self, "_private_key", key)
         fingerprint = self._keep_public_key(key.public_key())
         Signer.__init__(self, sdkappid, fingerprint, compression_level, userid_rule)
@@ -138,12 +138,12 @@ def read(members: Document, unix_time: Callable[[str], int] | None = None) -> Re
     `unix_time` reads `TLS.time` where that is no number."""
     strings = {name: value for name, value in members.items() if type(value) is str}
     if len(strings) != len(members) or not _REQUIRED <= strings.keys() <= _MEMBERS:
-        raise MalformedUserSig("The document is not that of an ECDSA-SHA256 UserSig.")
+        raise MalformedUserSig(gettext_noop("The document is not that of an ECDSA-SHA256 UserSig."))
     userid, appid_at_3rd, userbuf = map(strings.get, ("TLS.identifier", "TLS.appid_at_3rd", "TLS.userbuf"))
     if userid is None or not is_printable_userid(userid):
-        raise MalformedUserSig("TLS.identifier is not a UserID.")
+        raise MalformedUserSig(gettext_noop("TLS.identifier is not a UserID."))
     if not _is_printable(appid_at_3rd or "") or not _is_unicode(strings.get("TLS.version", "")):
-        raise MalformedUserSig("TLS.appid_at_3rd or TLS.version holds impossible characters.")
+        raise MalformedUserSig(gettext_noop("TLS.appid_at_3rd or TLS.version holds impossible characters."))
     account_type, time = strings["TLS.account_type"], strings["TLS.time"]
     sdkappid, expire = strings["TLS.sdk_appid"], strings["TLS.expire_after"]
     claims = UserSigClaims(
@@ -161,7 +161,7 @@ def read(members: Document, unix_time: Callable[[str], int] | None = None) -> Re
 
 def _number(text: str) -> int:
     if not _is_number(text):
-        raise MalformedUserSig("A number in the document is not decimal digits.")
+        raise MalformedUserSig(gettext_noop("A number in the document is not decimal digits."))
     return int(text)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig
+from usersig_django.exceptions import BadSignature, InvalidKey, MalformedUserSig, gettext_noop
 from usersig_django.signing import codec
 from usersig_django.signing.claims import UserSigClaims
 from usersig_django.signing.document import Document, escape
@@ -63,7 +63,7 @@ class HmacSha256Signer(Signer):
 
     def _authenticate(self, reading: Reading) -> None:
         if not compare_digest(self._digest(reading.text), reading.signature):
-            raise BadSignature("The signature was not made with this key.")
+            raise BadSignature(gettext_noop("The signature was not made with this key."))
 
     def _digest(self, text: str) -> bytes:
         state = self._keyed_hmac.copy()
@@ -88,18 +88,18 @@ def read(members: Document) -> Reading:
     signature = members.get("TLS.sig")
     userbuf = members.get("TLS.userbuf")
     if members.get("TLS.ver") != VERSION or len(members) != (6 if userbuf is None else 7):
-        raise MalformedUserSig("The document is not that of an HMAC-SHA256 UserSig.")
+        raise MalformedUserSig(gettext_noop("The document is not that of an HMAC-SHA256 UserSig."))
     if type(userid) is not str or not is_printable_userid(userid):
-        raise MalformedUserSig("TLS.identifier is not a UserID.")
+        raise MalformedUserSig(gettext_noop("TLS.identifier is not a UserID."))
     if type(sdkappid) is not int or type(issued_at) is not int or type(expire) is not int:
-        raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must be numbers.")
+        raise MalformedUserSig(gettext_noop("TLS.sdkappid, TLS.time and TLS.expire must be numbers."))
     if not (sdkappid and issued_at and expire):
-        raise MalformedUserSig("TLS.sdkappid, TLS.time and TLS.expire must not be zero.")
+        raise MalformedUserSig(gettext_noop("TLS.sdkappid, TLS.time and TLS.expire must not be zero."))
     if type(signature) is not str or isinstance(userbuf, int):
-        raise MalformedUserSig("TLS.sig and TLS.userbuf must be strings.")
+        raise MalformedUserSig(gettext_noop("TLS.sig and TLS.userbuf must be strings."))
     digest = codec.decode_base64(signature)
     if len(digest) != DIGEST_SIZE:
-        raise MalformedUserSig(f"TLS.sig is not {DIGEST_SIZE} bytes.")
+        raise MalformedUserSig(gettext_noop("TLS.sig is not %(size)s bytes."), size=DIGEST_SIZE)
     claims = UserSigClaims(
         sdkappid, userid, issued_at, expire, None if userbuf is None else codec.decode_base64(userbuf)
     )

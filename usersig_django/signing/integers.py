@@ -3,7 +3,7 @@ out of range is refused, never masked or clamped (SECURITY 1.2)."""
 
 import time
 
-from usersig_django.exceptions import InvalidInput
+from usersig_django.exceptions import InvalidInput, gettext_noop
 
 UINT32_MAX = 4_294_967_295
 EXPIRE_MAX = 315_360_000
@@ -12,7 +12,12 @@ EXPIRE_MAX = 315_360_000
 def check_integer(name: str, value: object, minimum: int, maximum: int) -> None:
     """Raise `InvalidInput` unless `value` is an exact int within both bounds, which are included."""
     if type(value) is not int or not minimum <= value <= maximum:
-        raise InvalidInput(f"{name} must be an integer from {minimum} to {maximum}.")
+        raise InvalidInput(
+            gettext_noop("%(name)s must be an integer from %(minimum)s to %(maximum)s."),
+            name=name,
+            minimum=minimum,
+            maximum=maximum,
+        )
 
 
 def check_sdkappid(sdkappid: object) -> None:

@@ -4,7 +4,7 @@ import calendar
 import re
 from datetime import datetime
 
-from usersig_django.exceptions import InvalidInput, MalformedUserSig
+from usersig_django.exceptions import InvalidInput, MalformedUserSig, gettext_noop
 from usersig_django.signing import document
 from usersig_django.signing.codec import MAX_LENGTH
 from usersig_django.signing.integers import check_integer
@@ -24,9 +24,9 @@ def check_utc_offset(utc_offset: object) -> None:
 def parse(text: str) -> document.Document:
     """The members of the document; `MalformedUserSig` for more than 8192 characters or bytes, or other text."""
     if type(text) is not str:
-        raise InvalidInput("A UserSig must be a str.")
+        raise InvalidInput(gettext_noop("A UserSig must be a str."))
     if len(text) > MAX_LENGTH or len(text.encode(errors="replace")) > MAX_LENGTH:
-        raise MalformedUserSig(f"The document is longer than {MAX_LENGTH} bytes.")
+        raise MalformedUserSig(gettext_noop("The document is longer than %(maximum)s bytes."), maximum=MAX_LENGTH)
     return document.parse(text)
 
 
@@ -34,10 +34,10 @@ def unix_time(date: str, utc_offset: int) -> int:
     """Unix seconds at this local time."""
     parts = _find_date(date)
     if parts is None:
-        raise MalformedUserSig("TLS.time is not the date of a plain JSON UserSig.")
+        raise MalformedUserSig(gettext_noop("TLS.time is not the date of a plain JSON UserSig."))
     year, month, day, hour, minute, second = map(int, parts.groups())
     try:
         local = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - local by definition
     except ValueError:
-        raise MalformedUserSig("TLS.time is no date of the calendar.") from None
+        raise MalformedUserSig(gettext_noop("TLS.time is no date of the calendar.")) from None
     return calendar.timegm(local.timetuple()) - utc_offset

@@ -4,7 +4,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from usersig_django.exceptions import InvalidInput, MalformedUserSig
+from usersig_django.exceptions import InvalidInput, MalformedUserSig, gettext_noop
 from usersig_django.signing.claims import PrivateMapKeyClaims, Privilege, UserSigClaims
 from usersig_django.signing.integers import UINT32_MAX, check_integer
 
@@ -35,7 +35,7 @@ def check_room(room: object) -> None:
     if type(room) is not str:
         check_integer("room", room, 1, UINT32_MAX - 1)
     elif not _is_string_room(room):
-        raise InvalidInput("room must be 1 to 64 characters that Tencent takes in a string room.")
+        raise InvalidInput(gettext_noop("room must be 1 to 64 characters that Tencent takes in a string room."))
 
 
 def check_privileges(privileges: object) -> None:
@@ -68,7 +68,7 @@ def decode_userbuf(userbuf: bytes) -> Userbuf:
     except (struct.error, UnicodeDecodeError, InvalidInput):
         canonical = b""
     if canonical != userbuf or not userbuf:
-        raise MalformedUserSig("The userbuf is not that of a PrivateMapKey.")
+        raise MalformedUserSig(gettext_noop("The userbuf is not that of a PrivateMapKey."))
     return Userbuf(account, sdkappid, room, expires_at, Privilege(privileges))
 
 
@@ -77,9 +77,9 @@ def read(claims: UserSigClaims) -> PrivateMapKeyClaims:
     another thing, or belongs to another token (PROTOCOL 6.3)."""
     userbuf = decode_userbuf(claims.userbuf or b"")
     if (userbuf.account, userbuf.sdkappid) != (claims.userid, claims.sdkappid):
-        raise MalformedUserSig("The userbuf is for another UserID or SDKAppID than the token around it.")
+        raise MalformedUserSig(gettext_noop("The userbuf is for another UserID or SDKAppID than the token around it."))
     if abs(userbuf.expires_at - claims.expires_at) > EXPIRY_TOLERANCE:
-        raise MalformedUserSig("The userbuf and the token around it expire at different times.")
+        raise MalformedUserSig(gettext_noop("The userbuf and the token around it expire at different times."))
     return PrivateMapKeyClaims(
         sdkappid=claims.sdkappid,
         userid=claims.userid,

@@ -1,6 +1,6 @@
 """Reading a token without verifying it: for diagnosis only."""
 
-from usersig_django.exceptions import MalformedUserSig
+from usersig_django.exceptions import MalformedUserSig, gettext_noop
 from usersig_django.signing import codec, document, ecdsa_sha256, hmac_sha256
 from usersig_django.signing.claims import UserSigClaims
 
@@ -25,9 +25,13 @@ def decode(usersig: str) -> UserSigClaims:
 def _name_foreign_form(usersig: str) -> None:
     if usersig.lstrip().startswith("{"):
         raise MalformedUserSig(
-            "This is JSON text, as the oldest signers issued it: verify_plain_json() reads it, nothing else does."
+            gettext_noop(
+                "This is JSON text, as the oldest signers issued it: verify_plain_json() reads it, nothing else does."
+            )
         )
     if any(character in usersig for character in _STANDARD_BASE64):
         raise MalformedUserSig(
-            "This is in standard base64 (+ / =), as the WebRTC Node sample has it; Tencent's alphabet is * - _."
+            gettext_noop(
+                "This is in standard base64 (+ / =), as the WebRTC Node sample has it; Tencent's alphabet is * - _."
+            )
         )

@@ -4,6 +4,8 @@ accepted by HMAC without a word, and a public one would let anybody sign (SECURI
 import binascii
 import re
 
+from usersig_django.exceptions import gettext_noop
+
 _is_key_text = re.compile(r"[!-~]{32,256}").fullmatch
 
 # SEQUENCE { INTEGER 0 or 1, SEQUENCE { OID or SEQUENCE { [0] INTEGER: private keys, public keys, certificates. Long
@@ -19,9 +21,11 @@ _is_pem_or_jwk = re.compile(rb'-----|"kty"').search
 def secret_key_fault(secret_key: object) -> str | None:
     """What is wrong with this as a SecretKey, in a sentence without any of it; None for a usable one."""
     if type(secret_key) is not str or not _is_key_text(secret_key):
-        return "The SecretKey must be 32 to 256 printable ASCII characters without white space."
+        return gettext_noop("The SecretKey must be 32 to 256 printable ASCII characters without white space.")
     if any(map(_is_another_kind, _readings(secret_key.encode()))):
-        return "This is a key of another kind (PEM, DER, OpenSSH or JWK), not a SecretKey for HMAC-SHA256."
+        return gettext_noop(
+            "This is a key of another kind (PEM, DER, OpenSSH or JWK), not a SecretKey for HMAC-SHA256."
+        )
     return None
 
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from usersig_django.exceptions import InvalidInput
+from usersig_django.exceptions import InvalidInput, gettext_noop
 from usersig_django.signing import codec
 from usersig_django.signing.claims import Privilege
 from usersig_django.signing.integers import check_expire, issue_time
@@ -39,7 +39,7 @@ class Signer(Verifier):
         elif type(userbuf) is bytes and 1 <= len(userbuf) <= USERBUF_MAX:
             encoded = codec.encode_base64(userbuf)
         else:
-            raise InvalidInput(f"userbuf must be 1 to {USERBUF_MAX} bytes.")
+            raise InvalidInput(gettext_noop("userbuf must be 1 to %(maximum)s bytes."), maximum=USERBUF_MAX)
         return self._write(userid, issue_time(now), expire, encoded)
 
     def sign_private_map_key(

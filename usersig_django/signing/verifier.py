@@ -13,6 +13,7 @@ from usersig_django.exceptions import (
     UserSigExpired,
     UserSigNotYetValid,
     UserSigRevoked,
+    gettext_noop,
 )
 from usersig_django.signing import codec, document, private_map_key
 from usersig_django.signing.claims import PrivateMapKeyClaims, UserSigClaims
@@ -106,11 +107,11 @@ class Verifier(ABC):
         `RoomMismatch`."""
         check_arguments(userid, now, leeway, not_before)
         if room is not None and type(room) not in (int, str):
-            raise InvalidInput("room must be an int or a str.")
+            raise InvalidInput(gettext_noop("room must be an int or a str."))
         claims = private_map_key.read(self._authentic_with_userbuf(key))
         self._check_identity(claims, userid)
         if room is not None and claims.room != room:
-            raise RoomMismatch("The PrivateMapKey is for another room.")
+            raise RoomMismatch(gettext_noop("The PrivateMapKey is for another room."))
         _check_times(claims, now, leeway, not_before)
         return claims
 
@@ -129,7 +130,7 @@ class Verifier(ABC):
         self, reading: Reading, userid: str | None, now: int | None, leeway: int, not_before: int | None
     ) -> UserSigClaims:
         if reading.claims.userbuf is not None:
-            raise MalformedUserSig("The token carries a userbuf: it is not a plain UserSig.")
+            raise MalformedUserSig(gettext_noop("The token carries a userbuf: it is not a plain UserSig."))
         self._authenticate(reading)
         self._check_identity(reading.claims, userid)
         _check_times(reading.claims, now, leeway, not_before)
@@ -138,15 +139,15 @@ class Verifier(ABC):
     def _authentic_with_userbuf(self, usersig: str) -> UserSigClaims:
         reading = self._open(usersig)
         if reading.claims.userbuf is None:
-            raise MalformedUserSig("The token carries no userbuf: it is a plain UserSig.")
+            raise MalformedUserSig(gettext_noop("The token carries no userbuf: it is a plain UserSig."))
         self._authenticate(reading)
         return reading.claims
 
     def _check_identity(self, claims: UserSigClaims, userid: str | None) -> None:
         if claims.sdkappid != self._sdkappid:
-            raise SDKAppIDMismatch("The token is for another SDKAppID.")
+            raise SDKAppIDMismatch(gettext_noop("The token is for another SDKAppID."))
         if userid is not None and claims.userid != userid:
-            raise UserIDMismatch("The token is for another UserID.")
+            raise UserIDMismatch(gettext_noop("The token is for another UserID."))
 
     def __repr__(self) -> str:
         # The traceback of a constructor that refused its arguments shows a signer without either.
@@ -172,21 +173,21 @@ class Verifier(ABC):
 def check_arguments(userid: object, now: object, leeway: object, not_before: object) -> None:
     """Raise `InvalidInput` for an argument of a verify call that is of another type."""
     if userid is not None and type(userid) is not str:
-        raise InvalidInput("userid must be a str.")
+        raise InvalidInput(gettext_noop("userid must be a str."))
     if now is not None and type(now) is not int:
-        raise InvalidInput("now must be an integer: unix seconds.")
+        raise InvalidInput(gettext_noop("now must be an integer: unix seconds."))
     if type(leeway) is not int or leeway < 0:
-        raise InvalidInput("leeway must be an integer from 0: seconds.")
+        raise InvalidInput(gettext_noop("leeway must be an integer from 0: seconds."))
     if not_before is not None and type(not_before) is not int:
-        raise InvalidInput("not_before must be an integer: unix seconds.")
+        raise InvalidInput(gettext_noop("not_before must be an integer: unix seconds."))
 
 
 def _check_times(claims: UserSigClaims, now: int | None, leeway: int, not_before: int | None) -> None:
     if now is None:
         now = int(time.time())
     if now > claims.expires_at:
-        raise UserSigExpired("The token has expired.")
+        raise UserSigExpired(gettext_noop("The token has expired."))
     if claims.issued_at > now + leeway:
-        raise UserSigNotYetValid("The token was issued in the future.")
+        raise UserSigNotYetValid(gettext_noop("The token was issued in the future."))
     if not_before is not None and claims.issued_at < not_before:
-        raise UserSigRevoked("The token was issued before the instant from which tokens are accepted.")
+        raise UserSigRevoked(gettext_noop("The token was issued before the instant from which tokens are accepted."))

@@ -11,10 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseFault
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from usersig_django.applications import get_application, get_environments, is_overridden
 from usersig_django.conf import conf
 from usersig_django.exceptions import InvalidKey, UserSigError
+from usersig_django.faults import translated
 from usersig_django.issuing import EARLIEST_NOW
 from usersig_django.management.base import FAULT, UsersigCommand
 from usersig_django.models import SigningKey
@@ -32,13 +34,13 @@ class Finding(NamedTuple):
 
 
 class Command(UsersigCommand):
-    help = _("Look at settings, keys, clock and cache, and sign and verify with every environment.")
+    help = gettext_lazy("Look at settings, keys, clock and cache, and sign and verify with every environment.")
     # Their findings are among those below, and a fault in one must not hide the others.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--environment", help=_("this one alone"))
+        parser.add_argument("--environment", help=_("the one environment to look at; default: all of them"))
 
     def handle(self, *args: Any, environment: str | None, **options: Any) -> None:
         findings = [*_settings(), *_clock(), *_cache(), *_keys(environment), *_signing(environment)]
@@ -86,7 +88,7 @@ def _keys(environment: str | None) -> Iterator[Finding]:
     try:
         keys = list(SigningKey.objects.select_related("application"))
     except DatabaseFault as error:
-        yield Finding(False, _("database"), str(error).strip())
+        yield Finding(False, _("database"), translated(error).strip())
         return
     for key in keys:
         if environment not in (None, key.application.environment):
@@ -95,7 +97,7 @@ def _keys(environment: str | None) -> Iterator[Finding]:
         try:
             good = key.signer_fingerprint() == key.fingerprint
         except (InvalidKey, ImproperlyConfigured) as error:
-            yield Finding(None if key.retired_at else False, subject, str(error))
+            yield Finding(None if key.retired_at else False, subject, translated(error))
         else:
             text = f"{key} ({key.state})" if good else _("the fingerprint beside it is another key's")
             yield Finding(good, subject, text)
@@ -106,7 +108,7 @@ def _signing(only: str | None) -> Iterator[Finding]:
         environments: Iterable[str] = [only] if only else get_environments()
         own = conf.environment
     except (ImproperlyConfigured, DatabaseFault) as error:
-        yield Finding(False, _("environments"), str(error).strip())
+        yield Finding(False, _("environments"), translated(error).strip())
         return
     for environment in environments:
         subject = _("environment %(environment)s") % {"environment": environment}
@@ -116,7 +118,7 @@ def _signing(only: str | None) -> Iterator[Finding]:
             signer.verify(signer.sign(USERID, expire=60), userid=USERID)
         except (UserSigError, ImproperlyConfigured, DatabaseFault) as error:
             # An application that is still being set up is no fault, unless this deployment is to sign for it.
-            yield Finding(False if environment in (own, only) else None, subject, str(error).strip())
+            yield Finding(False if environment in (own, only) else None, subject, translated(error).strip())
         else:
             source = _("settings") if is_overridden(environment) else _("database")
             yield Finding(

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from usersig_django import audit
 from usersig_django.audit import Event, Origin
@@ -58,7 +59,7 @@ FORMATS: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
 
 
 class Command(UsersigCommand):
-    help = _("Print a UserSig or a PrivateMapKey for one UserID, or UserSigs for a file of them.")
+    help = gettext_lazy("Print a UserSig or a PrivateMapKey for one UserID, or UserSigs for a file of them.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -68,7 +69,9 @@ class Command(UsersigCommand):
             "--batch", metavar="FILE", help=_("a UserID on each line, or CSV with --column; - is standard input")
         )
         parser.add_argument("--environment", help=_("default: USERSIG['ENVIRONMENT']"))
-        parser.add_argument("--expire", metavar="SECONDS", help=_("60..315360000; default: as configured"))
+        parser.add_argument(
+            "--expire", metavar="SECONDS", help=_("seconds of validity, 60..315360000; default: as configured")
+        )
         parser.add_argument(
             "--format",
             choices=(*FORMATS, *BATCH_FORMATS),
@@ -83,7 +86,10 @@ class Command(UsersigCommand):
         parser.add_argument(
             "--privileges",
             metavar="audience|all|NAMES|INT",
-            help=_("in that room; names with commas between, as enter_room,receive_audio; default: audience"),
+            help=_(
+                "what its holder may do in that room; names with commas between, as enter_room,receive_audio; "
+                "default: audience"
+            ),
         )
         parser.add_argument("--column", metavar="NAME", help=_("with --batch: the UserIDs' column of a CSV file"))
         parser.add_argument("--output", metavar="FILE", help=_("with --batch: a new file, readable by you alone"))

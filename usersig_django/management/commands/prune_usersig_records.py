@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from usersig_django.management.base import USAGE, UsersigCommand
 from usersig_django.models import IssuedRecord
@@ -16,13 +16,15 @@ MAX_DAYS = 36_500
 
 
 class Command(UsersigCommand):
-    help = _("Delete the records of what was issued more than so many days ago.")
+    help = gettext_lazy("Delete the records of what was issued more than so many days ago.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--older-than", type=int, required=True, metavar="DAYS")
-        parser.add_argument("--batch-size", type=int, default=1000, metavar="N", help=_("rows a transaction"))
-        parser.add_argument("--dry-run", action="store_true", help=_("count only"))
+        parser.add_argument(
+            "--batch-size", type=int, default=1000, metavar="N", help=_("how many records each transaction deletes")
+        )
+        parser.add_argument("--dry-run", action="store_true", help=_("count the records and delete none"))
 
     def handle(self, *args: Any, older_than: int, batch_size: int, dry_run: bool, **options: Any) -> None:
         if not 0 <= older_than <= MAX_DAYS:

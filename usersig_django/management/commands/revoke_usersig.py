@@ -5,9 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from usersig_django.audit import Origin
 from usersig_django.exceptions import RevocationFailed
+from usersig_django.faults import translated
 from usersig_django.issuing import get_userid
 from usersig_django.management.base import FAULT, USAGE, UsersigCommand
 from usersig_django.management.users import find_user
@@ -15,7 +17,7 @@ from usersig_django.revocation import revoke_usersigs_for_userid
 
 
 class Command(UsersigCommand):
-    help = _("Take back every UserSig that one UserID holds. Doing it twice does no harm.")
+    help = gettext_lazy("Take back every UserSig that one UserID holds. Doing it twice does no harm.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -34,9 +36,13 @@ class Command(UsersigCommand):
                 userid, environment=options["environment"], origin=Origin(channel="command")
             )
         except RevocationFailed as error:
-            hint = f" {_(error.hint)}" if error.hint else ""
-            again = _("Here they are refused already; run this again for Tencent.")
-            raise CommandError(f"{error}{hint} {again}", returncode=FAULT) from error
+            message = (
+                _("%(fault)s %(hint)s Here they are refused already; run this again for Tencent.")
+                if error.hint
+                else _("%(fault)s Here they are refused already; run this again for Tencent.")
+            )
+            text = message % {"fault": translated(error), "hint": _(error.hint)}
+            raise CommandError(text, returncode=FAULT) from error
         answer = {
             "environment": revoked.environment,
             "sdkappid": revoked.sdkappid,

@@ -13,11 +13,12 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import router, transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.applications import get_state
 from usersig_django.conf import ALGORITHMS, REGIONS
+from usersig_django.faults import translated
 from usersig_django.management.base import FAULT, USAGE, UsersigCommand
 from usersig_django.models import Application, SigningKey
 from usersig_django.sealed import key_ring, reseal
@@ -29,13 +30,13 @@ audit_logger = logging.getLogger("usersig_django.audit")
 
 
 class Command(UsersigCommand):
-    help = _("Manage the SDKAppIDs and keys in the database. A secret is read, never given as an argument.")
+    help = gettext_lazy("Manage the SDKAppIDs and keys in the database. A secret is read, never given as an argument.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         acts = parser.add_subparsers(dest="act", required=True, metavar="list|add|activate|retire|...")
         listing = acts.add_parser("list", help=_("applications, their state, their keys"))
-        listing.add_argument("--environment", help=_("this one alone"))
+        listing.add_argument("--environment", help=_("the one environment to list; default: all of them"))
         listing.add_argument("--format", choices=("text", "json"), default="text")
         self._add_add_arguments(acts.add_parser("add", help=_("add a key, and its application where it is missing")))
         for act, text in (
@@ -46,7 +47,7 @@ class Command(UsersigCommand):
             rotating.add_argument(
                 "key", metavar="KEY", help=_("the key's number or fingerprint, as `list` shows them")
             )
-            rotating.add_argument("--environment", help=_("refuse the key of any other one"))
+            rotating.add_argument("--environment", help=_("the environment that the key must belong to"))
         for act, text in (
             ("enable", _("let an application sign")),
             ("disable", _("stop an application; its keys stay")),
@@ -58,13 +59,19 @@ class Command(UsersigCommand):
 
     def _add_add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--environment", required=True)
-        parser.add_argument("--sdkappid", type=int, help=_("needed where the application is new"))
-        parser.add_argument("--name", default="", help=_("of a new application, for people"))
-        parser.add_argument("--region", choices=REGIONS, default=REGIONS[0], help=_("of a new application"))
-        parser.add_argument("--expire", type=int, help=_("of a new application: seconds of validity"))
+        parser.add_argument(
+            "--sdkappid", type=int, help=_("the application's SDKAppID; needed where the application is new")
+        )
+        parser.add_argument("--name", default="", help=_("a new application's name, for people"))
+        parser.add_argument("--region", choices=REGIONS, default=REGIONS[0], help=_("a new application's data centre"))
+        parser.add_argument(
+            "--expire",
+            type=int,
+            help=_("seconds for which a new application's UserSigs are valid; default: as configured"),
+        )
         parser.add_argument("--algorithm", choices=ALGORITHMS, default=ALGORITHMS[0])
-        parser.add_argument("--note", default="", help=_("for people"))
-        parser.add_argument("--activate", action="store_true", help=_("sign with it at once"))
+        parser.add_argument("--note", default="", help=_("a note on the key, for people"))
+        parser.add_argument("--activate", action="store_true", help=_("sign with the new key at once"))
         source = parser.add_mutually_exclusive_group()
         source.add_argument("--secret-file", metavar="PATH", help=_("read the secret from a file"))
         source.add_argument("--secret-env", metavar="NAME", help=_("read the secret from an environment variable"))
@@ -110,8 +117,8 @@ class Command(UsersigCommand):
         application = _find(environment)
         if application is None:
             if sdkappid is None:
-                message = _("%(fault)s Give --sdkappid to create it.") % {"fault": _no_application(environment)}
-                raise CommandError(message, returncode=USAGE)
+                message = _("No application in the database serves %(environment)s. Give --sdkappid to create it.")
+                raise CommandError(message % {"environment": environment}, returncode=USAGE)
             application = Application(
                 environment=environment,
                 sdkappid=sdkappid,
@@ -196,7 +203,7 @@ class Command(UsersigCommand):
             try:
                 renewed += _reencrypt_row(alias, pk, dry_run=dry_run)
             except ImproperlyConfigured as error:
-                failures.append(str(error))
+                failures.append(translated(error))
         template = (
             ngettext("%(n)s key would be re-encrypted", "%(n)s keys would be re-encrypted", renewed)
             if dry_run

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from usersig_django.diagnosis import diagnose
+from usersig_django.faults import translated
 from usersig_django.inspection import Inspection, inspect
 from usersig_django.management.base import NOT_VERIFIED, USAGE, UsersigCommand
 from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
@@ -16,16 +18,20 @@ from usersig_django.signing.codec import MAX_LENGTH
 
 
 class Command(UsersigCommand):
-    help = _("Say what a UserSig or PrivateMapKey holds, and verify it. Exits with 4 where it is not valid.")
+    help = gettext_lazy(
+        "Say what a UserSig or PrivateMapKey holds, and verify it. Exits with 4 where it is not valid."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("token", metavar="TOKEN", help=_("the token, or - for standard input"))
-        parser.add_argument("--userid", help=_("it must be this one's"))
-        parser.add_argument("--environment", help=_("whose keys verify; by default the project's own"))
+        parser.add_argument("--userid", help=_("the UserID that the token must be for"))
+        parser.add_argument(
+            "--environment", help=_("the environment whose keys verify; default: USERSIG['ENVIRONMENT']")
+        )
         room = parser.add_mutually_exclusive_group()
-        room.add_argument("--room-id", type=int, metavar="N", help=_("it must be for this numeric room"))
-        room.add_argument("--str-room-id", metavar="S", help=_("it must be for this string room"))
+        room.add_argument("--room-id", type=int, metavar="N", help=_("the numeric room that the token must be for"))
+        room.add_argument("--str-room-id", metavar="S", help=_("the string room that the token must be for"))
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, token: str, format: str, **options: Any) -> None:  # noqa: A002  # the option's name
@@ -40,7 +46,7 @@ class Command(UsersigCommand):
                 if value is not None:
                     self.stdout.write(f"{name + ':':<14}{_as_text(value)}")
         if inspection.fault:
-            raise CommandError(str(inspection.fault), returncode=NOT_VERIFIED)
+            raise CommandError(translated(inspection.fault), returncode=NOT_VERIFIED)
 
 
 def _read_standard_input() -> str:
@@ -60,7 +66,7 @@ def _as_json(inspection: Inspection) -> dict[str, Any]:
         "valid": fault is None,
         "kind": _kind(inspection),
         **_claims(inspection.claims),
-        "fault": str(fault) if fault else None,
+        "fault": translated(fault) if fault else None,
         "tencent_code": code,
         "cause": _(diagnosis.cause) if diagnosis else None,
         "look_at": _(diagnosis.look_at) if diagnosis else None,
@@ -97,5 +103,5 @@ def _moment(seconds: int) -> str | int:
 
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
-        return _("yes") if value else _("no")
+        return pgettext("valid", "yes") if value else pgettext("valid", "no")
     return str(value)
