@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404
 from django.test import Client
@@ -217,8 +217,38 @@ class TestBody:
     def test_body__other_media_type(self, signed_in, body, content_type):
         assert_refused(post(signed_in, body, content_type=content_type), 415, "unsupported_media_type")
 
-    def test_body__broken_form(self, signed_in):
-        assert_refused(post(signed_in, b"x", content_type="multipart/form-data"), 400, "parse_error")
+    @pytest.mark.parametrize("csrf", [{}, {"HTTP_X_CSRFTOKEN": "a" * 32}], ids=["no token", "token"])
+    @pytest.mark.parametrize(
+        ("body", "content_type", "status"),
+        [
+            (b"x", "multipart/form-data", 415),
+            (b"", "multipart/form-data", 200),
+            (b"", f"multipart/form-data; boundary={'x' * 300}", 200),
+            (MULTIPART % b"", "multipart/form-data; boundary=x; charset=hex", 415),
+            ((MULTIPART % b"")[:-6], "multipart/form-data; boundary=x", 415),
+            (b"a=1", "application/x-www-form-urlencoded; charset=latin-1", 415),
+            (b"", "application/x-www-form-urlencoded; charset=latin-1", 200),
+            (b"a&" * 1500, "application/x-www-form-urlencoded", 415),
+            (b"csrfmiddlewaretoken=" + b"a" * 32, "application/x-www-form-urlencoded", 415),
+        ],
+        ids=range(9),
+    )
+    def test_body__form_that_nobody_parses(self, user, body, content_type, status, csrf):
+        client = Client(enforce_csrf_checks=True, raise_request_exception=True)
+        client.force_login(user)
+        client.cookies["csrftoken"] = "a" * 32
+        response = client.generic("POST", URL, body, content_type, **csrf)
+        assert response.status_code == (status if csrf else 403)
+        assert response["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize(("body", "status"), [(b"a=1", 415), (b"--x--\r\n", 200), (MULTIPART % b"", 415)])
+    def test_body__form_that_a_middleware_has_read(self, user, rf, body, status):
+        is_multipart = body.startswith(b"--")
+        content_type = "multipart/form-data; boundary=x" if is_multipart else "application/x-www-form-urlencoded"
+        request = rf.post(URL, body, content_type=content_type)
+        assert request.POST is not None
+        force_authenticate(request, user)
+        assert UserSigView.as_view()(request).status_code == status
 
     @pytest.mark.parametrize("content_type", [JSON, "text/plain", "application/x-www-form-urlencoded"])
     def test_body__too_large(self, signed_in, content_type):
@@ -425,6 +455,7 @@ class TestUnavailable:
             {"USERID_RULE": "lax"},
             {"COMPRESSION_LEVEL": 10},
             {"RESERVED_USERIDS": "admin"},
+            {"USERID_RESOLVER": "usersig_django.resolvers.opaque"},
             {"CACHE_SECONDS": -1},
         ],
     )
@@ -497,7 +528,7 @@ class TestPrivateMapKey:
         assert_refused(post(signed_in, {"room_id": 1}, ROOM_URL), 403, "room_forbidden")
         assert any(record.levelname == "ERROR" for record in caplog.records) == (granted != Privilege(0))
 
-    @pytest.mark.parametrize("error", [ValueError, KeyError, PermissionDenied, Http404])
+    @pytest.mark.parametrize("error", [ValueError, KeyError, PermissionDenied, Http404, ImproperlyConfigured])
     def test_private_map_key__policy_raises(self, signed_in, settings, error, caplog):
         def policy(user, room):
             raise error("canary")

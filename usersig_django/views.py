@@ -43,12 +43,10 @@ _encode: Final = JSONEncoder(separators=(",", ":")).encode
 
 
 class _Request(Request):
-    """A session's CSRF check looks for its token in the form, and DRF's own would parse the body for that, whatever
-    it is. Django's reads forms alone; the body's turn comes later."""
+    """A session's CSRF check looks for its token in the header here, and not in a form: DRF and Django would parse the
+    body for that, whatever it is, and a form's fields are refused in any case."""
 
-    @property
-    def POST(self) -> QueryDict:  # type: ignore[override]  # noqa: N802  # as in DRF's Request, a property
-        return self._request.POST
+    POST = QueryDict()
 
 
 class IssuingView(APIView):
@@ -97,8 +95,12 @@ class IssuingView(APIView):
         return {"Allow": "POST", "Cache-Control": "no-store", "Pragma": "no-cache"}
 
     def get_event(self) -> Event:
-        """What a refusal knows before the body is read; a subclass's own hook is not asked, since it may fail."""
-        return Event(self.kind, self.environment or "")
+        """What a refusal knows before the body is read."""
+        try:
+            environment = self.get_environment()
+        except Exception:  # noqa: BLE001  # a subclass's hook may fail, and a refusal must still be answered
+            environment = self.environment
+        return Event(self.kind, environment or "")
 
     def get_origin(self, request: Request) -> Origin:
         # `request.user` would authenticate once more, and fail once more, where that is what failed.
