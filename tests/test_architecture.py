@@ -19,6 +19,7 @@ LINES = [
     # who, what, how long; token -> claims; one audit line
     ["batch", "inspection", "deactivation"],
     ["issuing", "verifying", "audit", "revocation"],
+    ["eligibility"],
     # which SDKAppID and signer serve an environment
     ["applications"],
     ["models", "records", "migrations*"],

@@ -27,6 +27,7 @@ from usersig_django.exceptions import (
     UserIDUnmappable,
     UserInactive,
 )
+from usersig_django.faults import Misconfigured
 from usersig_django.issuing import (
     issue_private_map_key,
     issue_private_map_key_for_userid,
@@ -319,7 +320,7 @@ def test_get_userid__resolver_that_raises(settings, caplog, error: Exception) ->
     assert "s3cr3t" not in caplog.text
 
 
-@pytest.mark.parametrize("error", [OperationalError("down"), InterfaceError("gone"), ImproperlyConfigured("bad")])
+@pytest.mark.parametrize("error", [OperationalError("down"), InterfaceError("gone"), Misconfigured("bad")])
 def test_get_userid__fault_that_is_not_the_resolvers(settings, caplog, error: Exception) -> None:
     def resolver(user):
         raise error

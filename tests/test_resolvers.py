@@ -21,6 +21,13 @@ def test_primary_key__as_text(pk: object, userid: str) -> None:
     assert primary_key(SimpleNamespace(pk=pk)) == userid
 
 
+@pytest.mark.parametrize("resolver", [primary_key, opaque])
+def test_primary_key__absent_is_nobodys(resolver, settings) -> None:
+    settings.USERSIG = {"USERID_SECRET": SECRET}
+    with pytest.raises(ValueError, match="no primary key"):
+        resolver(SimpleNamespace(pk=None))
+
+
 def test_attribute__own_and_related() -> None:
     user = SimpleNamespace(username="alice", profile=SimpleNamespace(im_id="a-1"))
     assert attribute("username")(user) == "alice"

@@ -5,6 +5,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 
 from usersig_django.exceptions import RoomForbidden
+from usersig_django.faults import Misconfigured
 from usersig_django.rooms import get_privileges
 from usersig_django.signing import Privilege
 
@@ -72,7 +73,7 @@ def test_get_privileges__policy_that_raises(settings, caplog, error: Exception) 
     assert "5e5b" not in caplog.text
 
 
-@pytest.mark.parametrize("error", [OperationalError("down"), InterfaceError("gone"), ImproperlyConfigured("bad")])
+@pytest.mark.parametrize("error", [OperationalError("down"), InterfaceError("gone"), Misconfigured("bad")])
 def test_get_privileges__fault_that_is_not_the_policys(settings, caplog, error: Exception) -> None:
     def policy(user, room):
         raise error

@@ -10,8 +10,9 @@ from usersig_django import audit
 from usersig_django.applications import ServedApplication, get_application
 from usersig_django.audit import Event, Origin
 from usersig_django.conf import conf
+from usersig_django.eligibility import check_not_reserved
 from usersig_django.exceptions import InvalidInput, UserIDReserved
-from usersig_django.issuing import IssuedUserSig, check_lifetime, check_not_reserved, read_clock
+from usersig_django.issuing import IssuedUserSig, check_lifetime, read_clock
 from usersig_django.signals import usersig_issued
 from usersig_django.signing.userid import check_userid
 

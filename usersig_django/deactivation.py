@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete, post_save, pre_save
 
 from usersig_django.audit import Origin
 from usersig_django.conf import conf
-from usersig_django.issuing import get_userid
+from usersig_django.eligibility import get_userid
 from usersig_django.revocation import revoke_usersigs_for_userid
 from usersig_django.signals import usersig_revocation_failed
 

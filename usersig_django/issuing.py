@@ -1,37 +1,24 @@
 """Everything that issues goes through here, in this order: user, UserID, reserved names, room policy, application,
 signature, audit, signal (DESIGN 4, SECURITY 1)."""
 
-import logging
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import ImproperlyConfigured
-from django.db import Error as DatabaseFault
 
 from usersig_django import audit
 from usersig_django.applications import get_application
 from usersig_django.audit import Event, Origin
 from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, conf
-from usersig_django.exceptions import (
-    ImpersonationForbidden,
-    InvalidInput,
-    IssuingRefused,
-    SigningUnavailable,
-    UserIDReserved,
-    UserIDUnmappable,
-    UserInactive,
-    gettext_noop,
-)
+from usersig_django.eligibility import check_not_reserved, check_user, get_userid
+from usersig_django.exceptions import InvalidInput, IssuingRefused, SigningUnavailable, UserIDReserved, gettext_noop
 from usersig_django.rooms import get_privileges
 from usersig_django.signals import usersig_issued
 from usersig_django.signing import Privilege
 from usersig_django.signing.private_map_key import check_room
 from usersig_django.signing.userid import check_userid
-
-logger = logging.getLogger("usersig_django")
 
 # 2020-01-01: no machine that runs this is older, so an earlier clock is a wrong one.
 EARLIEST_NOW: Final = 1_577_836_800
@@ -103,7 +90,7 @@ def issue_usersig_for_userid(
     check_userid(userid, conf.userid_rule)
     if expire is not None:
         check_lifetime(expire)
-    if not allow_reserved:
+    if allow_reserved is not True:
         asked = Event(audit.USERSIG, environment or "", userid=userid, expire=expire)
         _refuse_reserved(asked, origin)
     return _issue_usersig(userid, environment, expire, origin)
@@ -148,7 +135,7 @@ def issue_private_map_key_for_userid(
     check_room(room)
     if expire is not None:
         check_lifetime(expire)
-    if not allow_reserved:
+    if allow_reserved is not True:
         asked = Event(audit.PRIVATE_MAP_KEY, environment or "", userid=userid, room=room, expire=expire)
         _refuse_reserved(asked, origin)
     return _issue_private_map_key(userid, room, privileges, environment, expire, origin)
@@ -158,43 +145,6 @@ aissue_usersig = sync_to_async(issue_usersig)
 aissue_usersig_for_userid = sync_to_async(issue_usersig_for_userid)
 aissue_private_map_key = sync_to_async(issue_private_map_key)
 aissue_private_map_key_for_userid = sync_to_async(issue_private_map_key_for_userid)
-
-
-def check_user(user: Any) -> None:
-    """Raises UserInactive, or ImpersonationForbidden where django-hijack or django-impersonate marked the user."""
-    if not getattr(user, "is_active", False):
-        raise UserInactive(gettext_noop("This account is deactivated, or nobody is signed in."))
-    if getattr(user, "is_hijacked", False) or getattr(user, "is_impersonate", False):
-        raise ImpersonationForbidden(gettext_noop("Somebody else is signed in as this user."))
-
-
-def get_userid(user: Any) -> str:
-    """What the configured resolver maps the user to.
-
-    Raises UserIDUnmappable where it fails or gives no UserID; the failure is logged as an error, by its type alone.
-    """
-    resolver = conf.userid_resolver
-    rule = conf.userid_rule
-    try:
-        userid = resolver(user)
-    except (DatabaseFault, ImproperlyConfigured):
-        raise
-    except Exception as error:
-        logger.error("USERID_RESOLVER raised %s; nothing was issued.", type(error).__qualname__)
-        raise UserIDUnmappable(gettext_noop("The resolver failed.")) from error
-    try:
-        check_userid(userid, rule)
-    except InvalidInput as error:
-        logger.error("USERID_RESOLVER gave no UserID (rule %s): %s", rule, error)
-        raise UserIDUnmappable(gettext_noop("The resolver gave no UserID: %(error)s"), error=error) from error
-    return userid  # type: ignore[return-value]  # check_userid has just held it to an exact str
-
-
-def check_not_reserved(userid: str) -> None:
-    if userid.casefold() in conf.reserved_userids:
-        raise UserIDReserved(
-            gettext_noop("%(userid)r is reserved: its UserSig is an administrator's credential."), userid=userid
-        )
 
 
 def check_lifetime(expire: int) -> None:

@@ -6,8 +6,8 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from usersig_django import audit
+from usersig_django.eligibility import check_user
 from usersig_django.exceptions import IssuingRefused
-from usersig_django.issuing import check_user
 
 
 class MayBeIssued(BasePermission):

@@ -15,6 +15,9 @@ from usersig_django.conf import conf
 
 def primary_key(user: Any) -> str:
     """The primary key as text; a UUID as its 32 hex digits, since 36 characters are too long (PROTOCOL 4)."""
+    if user.pk is None:
+        # Text of it would be one UserID for everybody who was never saved.
+        raise ValueError("The user has no primary key.")
     return user.pk.hex if isinstance(user.pk, UUID) else str(user.pk)
 
 

@@ -20,9 +20,10 @@ from usersig_django.applications import ServedApplication, get_application
 from usersig_django.audit import Event, Origin
 from usersig_django.conf import conf
 from usersig_django.diagnosis import diagnose
+from usersig_django.eligibility import get_userid
 from usersig_django.exceptions import RevocationFailed, gettext_noop
 from usersig_django.faults import Misconfigured
-from usersig_django.issuing import IssuedUserSig, get_userid, issue_usersig_for_userid
+from usersig_django.issuing import IssuedUserSig, issue_usersig_for_userid
 from usersig_django.models import Revocation
 from usersig_django.signing.userid import check_userid
 

@@ -3,11 +3,11 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
 
 from usersig_django.conf import conf
 from usersig_django.exceptions import RoomForbidden, gettext_noop
+from usersig_django.faults import Misconfigured
 from usersig_django.signing import Privilege
 
 logger = logging.getLogger("usersig_django")
@@ -24,13 +24,16 @@ def get_privileges(user: Any, room: int | str) -> Privilege:
         raise RoomForbidden(gettext_noop("No ROOM_POLICY is set, so nobody may enter a room."))
     try:
         privileges = policy(user, room)
-    except (DatabaseFault, ImproperlyConfigured):
+    except (DatabaseFault, Misconfigured):
         raise
     except Exception as error:
         logger.error("ROOM_POLICY raised %s; access to the room was refused.", type(error).__qualname__)
         raise RoomForbidden(gettext_noop("The room policy failed.")) from error
     if type(privileges) is not Privilege or not 0 <= privileges <= Privilege.ALL:
-        logger.error("ROOM_POLICY must return a Privilege, not %s; access was refused.", type(privileges).__qualname__)
+        logger.error(
+            "ROOM_POLICY must return a Privilege of known bits, not %s; access was refused.",
+            type(privileges).__qualname__ if type(privileges) is not Privilege else int(privileges),
+        )
         raise RoomForbidden(gettext_noop("The room policy gave no Privilege."))
     if not privileges:
         raise RoomForbidden(gettext_noop("The room policy grants nothing."))
