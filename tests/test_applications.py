@@ -131,6 +131,17 @@ def test_cache__change_in_place_is_respected_at_once(settings, changes) -> None:
     assert get_application() is not before
 
 
+@pytest.mark.parametrize(
+    "changes", [{"EXPIRE": 86400.0}, {"COMPRESSION_LEVEL": True}, {"CACHE_SECONDS": True}], ids=repr
+)
+def test_cache__equal_value_of_another_type_is_a_change(settings, changes) -> None:
+    settings.USERSIG = {**settings.USERSIG, "EXPIRE": 86400, "COMPRESSION_LEVEL": 1, "CACHE_SECONDS": 1}
+    get_application()
+    settings.USERSIG.update(changes)
+    with pytest.raises(ImproperlyConfigured):
+        get_application()
+
+
 def test_cache__key_changed_in_place_is_respected_at_once(settings) -> None:
     entry = dict(settings.USERSIG["APPLICATIONS"]["default"])
     settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"default": entry}}

@@ -73,12 +73,15 @@ class Conf:
         try:
             return hash(
                 (
-                    frozenset(entry.items()) if isinstance(entry, Mapping) else entry,
+                    frozenset((*item, type(item[1])) for item in entry.items()) if entry else entry,
                     tuple(usersig.get("ENCRYPTION_KEYS", ())),
-                    *(usersig.get(name) for name in ("EXPIRE", "USERID_RULE", "COMPRESSION_LEVEL", "CACHE_SECONDS")),
+                    *(
+                        (value := usersig.get(name), type(value))  # 1, 1.0 and True are equal, and not equally good
+                        for name in ("EXPIRE", "USERID_RULE", "COMPRESSION_LEVEL", "CACHE_SECONDS")
+                    ),
                 )
             )
-        except TypeError:
+        except (TypeError, AttributeError):
             # What cannot be hashed is no setting of ours; whoever reads it next says so.
             return object()
 
