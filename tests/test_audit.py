@@ -154,8 +154,8 @@ def test_record__silent_below_info(caplog) -> None:
     ],
 )
 def test_line__field_that_could_be_read_as_another(lines, value: object, field: str) -> None:
-    audit.record_issued(Event("usersig", environment=value), Origin())
-    assert f" environment={field} " in lines()[0]
+    audit.record_issued(Event("usersig", userid=value), Origin())
+    assert f" userid={field} " in lines()[0]
 
 
 @given(st.text(), st.text())
@@ -274,3 +274,14 @@ def test_record__that_cannot_be_written(settings, lines) -> None:
 def test_time__is_utc_and_aware(lines) -> None:
     audit.record_issued(Event("usersig", issued_at=datetime(2026, 11, 20, 20, tzinfo=UTC)), Origin())
     assert fields(lines()[0])["time"] == "2026-11-20T20:00:00+00:00"
+
+
+def test_line__default_environment_is_named(lines) -> None:
+    audit.record_refused("user_inactive", Event("usersig"), Origin())
+    assert " environment=default " in lines()[0]
+
+
+def test_line__environment_that_is_misconfigured_is_left_out(lines, settings) -> None:
+    settings.USERSIG = {"ENVIRONMENT": "Not a name"}
+    audit.record_refused("user_inactive", Event("usersig"), Origin())
+    assert " environment=- " in lines()[0]

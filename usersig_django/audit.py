@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from usersig_django.conf import conf
 from usersig_django.exceptions import IssuingRefused
+from usersig_django.faults import Misconfigured
 from usersig_django.models import IssuedRecord
 
 logger = logging.getLogger("usersig_django.audit")
@@ -116,7 +117,7 @@ def _line(event: Event, origin: Origin) -> str:
         "actor": _actor(origin),
         "userid": event.userid,
         "sdkappid": event.sdkappid,
-        "environment": event.environment,
+        "environment": event.environment or _default_environment(),
         "kind": event.kind,
         _room_kind(event.room) or "room": event.room,
         "privileges": event.privileges,
@@ -126,6 +127,13 @@ def _line(event: Event, origin: Origin) -> str:
         "key": event.key_fingerprint,
     }
     return " ".join(f"{name}={_field(value)}" for name, value in fields.items())
+
+
+def _default_environment() -> str:
+    try:
+        return conf.environment
+    except Misconfigured:
+        return ""
 
 
 def _actor(origin: Origin) -> str:
