@@ -139,7 +139,7 @@ def test_gen_usersig__user_through_the_resolver(settings, alice) -> None:
     assert SIGNER.verify(gen(user="alice").strip()).userid == "u-alice"
 
 
-@pytest.mark.parametrize("username", ["bob", "alice2", "", "\n"], ids=repr)
+@pytest.mark.parametrize("username", ["bob", "alice2", "", "\n", "\udcff"], ids=repr)
 def test_gen_usersig__user_that_is_not_there(alice, username: str) -> None:
     assert refused(user=username)[0] == 2
 
@@ -264,6 +264,10 @@ def test_gen_usersig__private_map_key_as_json_and_env(option: str, name: str, ro
         ("alice", "--room-id", "7", "--privileges", "enter_room,"),
         ("alice", "--output", "file"),
         ("alice", "--overwrite"),
+        ("alice", "--privileges", ""),
+        ("alice", "--room-id", "7", "--privileges", ""),
+        ("--batch", "-", "--overwrite"),
+        ("--batch", "-", "--output", ""),
         ("alice", "--column", "userid"),
         ("administrator",),
         ("ROOT", "--room-id", "7"),
@@ -276,10 +280,26 @@ def test_gen_usersig__usage_invalid_input_and_refusals_are_2(args: tuple[str, ..
 
 @pytest.mark.parametrize(
     "options",
-    [{"expire": "x"}, {"expire": 60.0}, {"expire": True}, {"room_id": "lobby"}, {"format": "xml"}, {"privileges": 1}],
+    [
+        {"expire": "x"},
+        {"expire": 60.0},
+        {"expire": True},
+        {"room_id": "lobby"},
+        {"format": "xml"},
+        {"privileges": 1},
+        {"room_id": 5, "privileges": 0},
+    ],
 )
 def test_gen_usersig__bad_options_of_call_command_are_2(options: dict[str, object]) -> None:
     assert refused("alice", **options)[0] == 2
+
+
+@pytest.mark.parametrize("command", [("gen_usersig", "--batch", "-"), ("verify_usersig", "-")], ids=lambda c: c[0])
+def test_gen_usersig__closed_standard_input_is_2(monkeypatch, command: tuple[str, ...]) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(CommandError, match="Standard input is closed") as caught:
+        call_command(*command)
+    assert caught.value.returncode == 2
 
 
 def test_gen_usersig__reserved_is_audited_either_way(caplog) -> None:

@@ -229,6 +229,7 @@ def test_batch__quote_that_is_never_closed(batch) -> None:
     given, [told], code = batch(b'userid\nalice\n"bob\ncarol\n', "--column", "userid")
     assert (given, code) == (["alice"], 3)
     assert "not CSV" in told
+    assert "lines 3 to 4 are passed over" in told
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,19 @@ def test_verify__of_nonsense_is_malformed(verify, token):
     assert (code, answer["valid"], answer["kind"], answer["tencent_code"]) == (4, False, None, 70003)
 
 
+def test_verify__names_a_foreign_form(verify):
+    assert "verify_plain_json" in verify('{"TLS.ver": "2.0"}')[2]
+    assert "standard base64" in verify("eJ+/=")[2]
+
+
 def test_verify__without_an_application_is_a_fault(verify, signer):
     assert verify(signer.sign("alice", expire=600), "--environment", "nowhere")[0] == 1
 
 
-@pytest.mark.parametrize("arguments", [(), ("t", "--room-id", "x"), ("t", "--room-id", "1", "--str-room-id", "a")])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("t", "--room-id", "x"), ("t", "--room-id", " 5"), ("t", "--room-id", "0"), ("t", "--str-room-id", "a/b")],
+)
 def test_verify__usage_is_2(verify, arguments):
     assert verify(*arguments)[0] == 2
 

@@ -28,10 +28,13 @@ def inspect(
 ) -> Inspection:
     """Read a UserSig or a PrivateMapKey, then verify it with the keys of an environment. With a `room` it must be a
     PrivateMapKey. Raises InvalidInput, SigningUnavailable, ImproperlyConfigured and the database's errors."""
-    claims = _read(token)
-    fault = None
     try:
-        if room is not None or (claims and claims.userbuf is not None):
+        claims, fault = _read(token), None
+    except MalformedUserSig as error:
+        # It names foreign forms, which verifying has no words for.
+        return Inspection(None, error)
+    try:
+        if room is not None or claims.userbuf is not None:
             verify_private_map_key(token, userid=userid, room=room, environment=environment)
         else:
             verify_usersig(token, userid=userid, environment=environment)
@@ -41,11 +44,8 @@ def inspect(
 
 
 @sensitive_variables()
-def _read(token: str) -> UserSigClaims | None:
-    try:
-        claims = decode(token)
-    except MalformedUserSig:
-        return None
+def _read(token: str) -> UserSigClaims:
+    claims = decode(token)
     try:
         return read_private_map_key(claims)
     except MalformedUserSig:

@@ -114,12 +114,15 @@ class UserIDRows:
             )
         position = header.index(column)
         while True:
+            first = self._line + 1
             try:
                 row = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                self._report.refuse(self._line, _("not CSV: %(error)s") % {"error": error})
+                span = {"error": error, "first": first, "last": self._line}
+                # A quote that does not end takes lines with it, and none of them may be missed in silence.
+                self._report.refuse(first, _("not CSV: %(error)s; lines %(first)d to %(last)d are passed over") % span)
                 continue
             if len(row) > position:
                 yield row[position]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
@@ -14,5 +14,5 @@ def find_user(username: str) -> Any:
     """The user whom this project's model knows by that name."""
     try:
         return get_user_model()._default_manager.get_by_natural_key(username)
-    except (ObjectDoesNotExist, MultipleObjectsReturned):
+    except (ObjectDoesNotExist, MultipleObjectsReturned, ValueError, ValidationError):
         raise CommandError(_("There is no user %(username)r.") % {"username": username}, returncode=USAGE) from None

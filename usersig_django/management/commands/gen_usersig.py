@@ -1,9 +1,7 @@
 """A UserSig or a PrivateMapKey for one UserID, or UserSigs for a file of them (DESIGN 6)."""
 
 import json
-import re
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
@@ -17,14 +15,14 @@ from django.utils.translation import gettext_lazy
 from usersig_django import audit
 from usersig_django.audit import Event, Origin
 from usersig_django.batch import issue_batch
+from usersig_django.eligibility import check_user, get_userid
 from usersig_django.issuing import (
-    check_user,
-    get_userid,
     issue_private_map_key_for_userid,
     issue_usersig_for_userid,
 )
 from usersig_django.management.base import SOME_FAILED, USAGE, UsersigCommand
 from usersig_django.management.batch import BATCH_FORMATS, Report, UserIDRows, whole_file, write_rows
+from usersig_django.management.options import is_decimal, read_number, read_room, standard_input
 from usersig_django.management.users import find_user
 from usersig_django.serializers import as_private_map_key_answer, as_usersig_answer
 from usersig_django.signing import Privilege
@@ -34,8 +32,6 @@ ONLY_WITH_BATCH: Final = ("column", "output", "overwrite")
 ONLY_WITHOUT_BATCH: Final = ("room_id", "str_room_id", "privileges")
 
 Found = TypeVar("Found")
-
-_is_decimal = re.compile(r"0|[1-9][0-9]{0,15}").fullmatch
 
 
 def as_text(answer: Mapping[str, Any]) -> str:
@@ -105,6 +101,10 @@ class Command(UsersigCommand):
             self._issue_one(options)
         else:
             refuse(options, ONLY_WITHOUT_BATCH, _("%(option)s does not go with --batch."))
+            if options["output"] is None:
+                refuse(options, ("overwrite",), _("%(option)s needs --output."))
+            elif not options["output"]:
+                raise CommandError(_("--output names no file."), returncode=USAGE)
             self._issue_batch(options)
 
     def _issue_one(self, options: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class Command(UsersigCommand):
             userid = find_userid(options, Event(audit.USERSIG))
             answer = as_usersig_answer(issue_usersig_for_userid(userid, origin=ORIGIN, **common))
         else:
-            privileges = read_privileges(str(options["privileges"] or "audience"))
+            privileges = read_privileges("audience" if options["privileges"] is None else str(options["privileges"]))
             userid = find_userid(options, Event(audit.PRIVATE_MAP_KEY, room=room, privileges=privileges))
             issued = issue_private_map_key_for_userid(
                 userid, room=room, privileges=privileges, origin=ORIGIN, **common
@@ -147,7 +147,8 @@ class Command(UsersigCommand):
 
 def refuse(options: Mapping[str, Any], names: tuple[str, ...], sentence: str) -> None:
     for name in names:
-        if options[name]:
+        # `is`: an empty value, as of a variable that is not set, was given all the same.
+        if options[name] is not None and options[name] is not False:
             raise CommandError(sentence % {"option": f"--{name.replace('_', '-')}"}, returncode=USAGE)
 
 
@@ -158,21 +159,8 @@ def find_format(formats: Mapping[str, Found], name: str) -> Found:
     return formats[name]
 
 
-def read_number(option: str, value: object) -> int:
-    text = str(value)
-    if not _is_decimal(text):
-        raise CommandError(_("%(option)s must be a decimal number.") % {"option": option}, returncode=USAGE)
-    return int(text)
-
-
-def read_room(options: Mapping[str, Any]) -> int | str | None:
-    if options["room_id"] is not None:
-        return read_number("--room-id", options["room_id"])
-    return None if options["str_room_id"] is None else str(options["str_room_id"])
-
-
 def read_privileges(text: str) -> int:
-    if _is_decimal(text):
+    if is_decimal(text):
         return int(text)
     privileges = Privilege(0)
     for name in text.split(","):
@@ -198,7 +186,7 @@ def find_userid(options: Mapping[str, Any], asked: Event) -> str:
 
 def open_source(batch: str) -> AbstractContextManager[BinaryIO]:
     if batch == "-":
-        return nullcontext(sys.stdin.buffer)
+        return nullcontext(standard_input().buffer)
     try:
         return Path(batch).open("rb")
     except OSError as error:

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from usersig_django.audit import Origin
+from usersig_django.eligibility import get_userid
 from usersig_django.exceptions import RevocationFailed
 from usersig_django.faults import translated
-from usersig_django.issuing import get_userid
 from usersig_django.management.base import FAULT, USAGE, UsersigCommand
 from usersig_django.management.users import find_user
 from usersig_django.revocation import revoke_usersigs_for_userid

@@ -1,7 +1,6 @@
 """What a token holds, whether it is valid, and where to look when it is not (DESIGN 6)."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +12,10 @@ from usersig_django.diagnosis import diagnose
 from usersig_django.faults import translated
 from usersig_django.inspection import Inspection, inspect
 from usersig_django.management.base import NOT_VERIFIED, USAGE, UsersigCommand
+from usersig_django.management.options import read_room, standard_input
 from usersig_django.signing import PrivateMapKeyClaims, UserSigClaims
 from usersig_django.signing.codec import MAX_LENGTH
+from usersig_django.signing.private_map_key import check_room
 
 
 class Command(UsersigCommand):
@@ -30,12 +31,14 @@ class Command(UsersigCommand):
             "--environment", help=_("the environment whose keys verify; default: USERSIG['ENVIRONMENT']")
         )
         room = parser.add_mutually_exclusive_group()
-        room.add_argument("--room-id", type=int, metavar="N", help=_("the numeric room that the token must be for"))
+        room.add_argument("--room-id", metavar="N", help=_("the numeric room that the token must be for"))
         room.add_argument("--str-room-id", metavar="S", help=_("the string room that the token must be for"))
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, token: str, format: str, **options: Any) -> None:  # noqa: A002  # the option's name
-        room = options["str_room_id"] if options["room_id"] is None else options["room_id"]
+        room = read_room(options)
+        if room is not None:
+            check_room(room)
         text = _read_standard_input() if token == "-" else token  # noqa: S105  # no password
         inspection = inspect(text, userid=options["userid"], room=room, environment=options["environment"])
         answer = _as_json(inspection)
@@ -52,7 +55,7 @@ class Command(UsersigCommand):
 def _read_standard_input() -> str:
     try:
         # A line's end is the shell's; more than a token can have is refused as it comes.
-        return sys.stdin.read(MAX_LENGTH + 2).rstrip("\r\n")
+        return standard_input().read(MAX_LENGTH + 2).rstrip("\r\n")
     except UnicodeDecodeError:
         raise CommandError(_("Standard input is not UTF-8 text."), returncode=USAGE) from None
 
