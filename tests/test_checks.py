@@ -98,6 +98,7 @@ FAULTS = [
     (checks.THROTTLE_RATE_INVALID, {**GOOD, "THROTTLE_RATE": "often"}, "THROTTLE_RATE", "60/min"),
     (checks.THROTTLE_RATE_INVALID, {**GOOD, "THROTTLE_RATE": "60/"}, "THROTTLE_RATE", "60/min"),
     (checks.THROTTLE_RATE_INVALID, {**GOOD, "THROTTLE_RATE": "60/fortnight"}, "THROTTLE_RATE", "60/min"),
+    (checks.THROTTLE_RATE_INVALID, {**GOOD, "THROTTLE_RATE": "0/min"}, "THROTTLE_RATE", "60/min"),
     (checks.THROTTLE_RATE_INVALID, {**GOOD, "THROTTLE_RATE": 60}, "THROTTLE_RATE", "60/min"),
     (checks.UNKNOWN_SETTING, {**GOOD, "EXPIRES": 60}, "'EXPIRES'", "is EXPIRE."),
     (checks.UNKNOWN_SETTING, {**GOOD, "userid_resolver": "x"}, "'userid_resolver'", "is USERID_RESOLVER."),
@@ -207,6 +208,8 @@ def test_checks__silent_where_nothing_is_wrong(usersig: object) -> None:
 
 def test_check_deployment__throttle_off() -> None:
     assert run({**GOOD, "THROTTLE_RATE": None}, LOCMEM, deploy=True) == []
+    # Django's own check says that there is no default cache.
+    assert run(GOOD, {}, deploy=True) == []
 
 
 def test_check_deployment__says_nothing_twice() -> None:

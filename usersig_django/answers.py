@@ -96,12 +96,13 @@ def _get_code(error: drf.APIException) -> str:
 
 
 def _get_sentence(code: str, error: Exception) -> str | Promise:
-    if code in ERRORS:
-        return ERRORS[code][1]
+    # The class first: an authenticator's own code may be one of ours.
     if isinstance(error, drf.AuthenticationFailed):
         return ERRORS["authentication_failed"][1]
     if isinstance(error, drf.PermissionDenied):
         return ERRORS["permission_denied"][1]
+    if code in ERRORS:
+        return ERRORS[code][1]
     return _OTHERWISE
 
 

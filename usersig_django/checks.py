@@ -221,7 +221,7 @@ def _long_lifetimes() -> Iterator[CheckMessage]:
 
 
 def _inexact_cache() -> Iterator[CheckMessage]:
-    backend = caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"]
+    backend = caches.settings.get(DEFAULT_CACHE_ALIAS, {}).get("BACKEND")
     if _value("throttle_rate") is not None and backend in INEXACT_CACHES:
         yield Warning(
             _("THROTTLE_RATE counts in %(backend)s, which is not exact across processes.") % {"backend": backend},

@@ -49,7 +49,9 @@ class UserSigRateThrottle(SimpleRateThrottle):
         if rate is None:
             return None
         try:
-            requests, seconds = self.parse_rate(rate)
+            requests, seconds = cast("tuple[int, int]", self.parse_rate(rate))
         except (ValueError, KeyError, IndexError):
-            raise Misconfigured(gettext_noop('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.')) from None
-        return cast("int", requests), cast("int", seconds)
+            requests = seconds = 0
+        if requests < 1:
+            raise Misconfigured(gettext_noop('USERSIG["THROTTLE_RATE"] must be like "60/min", or None.'))
+        return requests, seconds
