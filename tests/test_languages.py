@@ -143,7 +143,9 @@ def test_catalogue__is_complete_and_finished(language):
 @each_language
 def test_catalogue__holds_the_sources_sentences_and_no_others(language):
     entries, _marks = read_po(language)
-    assert set(entries) == read_sources()
+    assert set(entries) == read_sources(), (
+        "In usersig_django: makemessages -a --no-obsolete --add-location file; translate; compilemessages."
+    )
 
 
 @each_language
