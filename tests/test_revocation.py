@@ -9,11 +9,14 @@ from unittest import mock
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import pre_save
+from rest_framework.authtoken.models import Token
 
 from tests.settings import TEST_SDKAPPID, TEST_SECRET_KEY, USERSIG
 from tests.tencent import OK, RestHost, fail
-from usersig_django import revocation
+from usersig_django import deactivation, revocation
 from usersig_django.conf import REGIONS
 from usersig_django.exceptions import (
     InvalidInput,
@@ -24,6 +27,7 @@ from usersig_django.exceptions import (
 )
 from usersig_django.issuing import issue_private_map_key_for_userid, issue_usersig_for_userid
 from usersig_django.models import Revocation
+from usersig_django.resolvers import attribute
 from usersig_django.revocation import (
     HOSTS,
     arevoke_usersigs_for_userid,
@@ -37,6 +41,8 @@ from usersig_django.verifying import verify_private_map_key, verify_usersig
 
 pytestmark = pytest.mark.django_db
 
+WAIT_FOR = revocation._wait_for
+
 
 @pytest.fixture
 def signer():
@@ -49,6 +55,8 @@ def tencent(signer, tmp_path, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", host.certificate)
         monkeypatch.setattr(revocation, "HOSTS", dict.fromkeys(REGIONS, host.address))
         monkeypatch.setattr(revocation, "FIRST_PAUSE_SECONDS", 0.01)
+        # At most a second each, which one test of its own waits for.
+        monkeypatch.setattr(revocation, "_wait_for", lambda instant: None)
         yield host
 
 
@@ -83,7 +91,7 @@ class TestCall:
         assert signer.verify(query["usersig"], userid="administrator").expire == 300
         assert (revoked.environment, revoked.sdkappid, revoked.userid) == ("default", TEST_SDKAPPID, "alice")
         assert revoked.attempts == 1
-        assert datetime.now(UTC) - revoked.revoked_at < timedelta(seconds=10)
+        assert abs(datetime.now(UTC) - revoked.revoked_at) < timedelta(seconds=10)
 
     def test_call__admin_account_is_the_configured_one(self, tencent, settings):
         settings.USERSIG = {**USERSIG, "ADMIN_USERID": "boss"}
@@ -154,7 +162,11 @@ class TestCall:
 
 
 class TestFaults:
-    @pytest.mark.parametrize("fault", [None, b"", b"<html>", b"[]", b'{"ErrorCode": "0"}', fail(60007), fail(70169)])
+    @pytest.mark.parametrize(
+        "fault",
+        [None, b"", b"<html>", b"[]", b'{"ErrorCode": "0"}', b" " * 70_000, fail(60007), fail(70169)],
+        ids=range(8),
+    )
     def test_faults__passing_one_is_tried_again(self, tencent, fault):
         tencent.script = [fault, fault]
         assert revoke_usersigs_for_userid("alice").attempts == 3
@@ -170,7 +182,7 @@ class TestFaults:
         assert (refused.value.error_code, refused.value.retryable) == (code, True)
         assert len(tencent.calls) == 3
 
-    @pytest.mark.parametrize("code", [70107, 70402, 70403, 70009, 12345])
+    @pytest.mark.parametrize("code", [70402, 70403, 70009, 12345])
     def test_faults__refusal_is_not_tried_again(self, tencent, code):
         tencent.script = [fail(code)] * 9
         with pytest.raises(RevocationFailed) as refused:
@@ -178,6 +190,68 @@ class TestFaults:
         assert (refused.value.error_code, refused.value.retryable) == (code, False)
         assert bool(refused.value.hint) == (code != 12345)
         assert len(tencent.calls) == 1
+
+    def test_faults__account_that_never_logged_in_holds_nothing(self, tencent):
+        tencent.script = [fail(70107)]
+        assert revoke_usersigs_for_userid("alice").attempts == 1
+        assert not Revocation.objects.get().is_pending
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("HTTPS_PROXY", "127.0.0.1:1"),
+            ("HTTPS_PROXY", "gopher://127.0.0.1:1"),
+            ("HTTPS_PROXY", "socks5://127.0.0.1:1"),
+            ("SSL_CERT_FILE", "absent.pem"),
+        ],
+    )
+    def test_faults__environment_that_is_wrong(self, tencent, monkeypatch, name, value):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(RevocationFailed, match="cannot be reached"):
+            revoke_usersigs_for_userid("alice")
+        assert Revocation.objects.get().is_pending
+
+    def test_faults__answer_that_is_not_what_it_says(self, tencent):
+        import httpx
+
+        def lie(transport, request):
+            return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"plain"))
+
+        with (
+            mock.patch.object(httpx.HTTPTransport, "handle_request", lie),
+            pytest.raises(RevocationFailed),
+        ):
+            revoke_usersigs_for_userid("alice")
+
+    def test_faults__success_that_is_not_tencents(self, tencent):
+        import httpx
+
+        answer = httpx.Response(502, json=OK)
+        with (
+            mock.patch.object(httpx.HTTPTransport, "handle_request", return_value=answer),
+            pytest.raises(RevocationFailed, match="status 502"),
+        ):
+            revoke_usersigs_for_userid("alice")
+
+    def test_faults__body_that_comes_drop_by_drop(self, tencent, monkeypatch):
+        import httpx
+
+        monkeypatch.setattr(revocation, "ANSWER_SECONDS", -1)
+        answer = httpx.Response(200, json=OK)
+        with (
+            mock.patch.object(httpx.HTTPTransport, "handle_request", return_value=answer) as handle,
+            pytest.raises(RevocationFailed),
+        ):
+            revoke_usersigs_for_userid("alice")
+        assert handle.call_count == 3
+
+    def test_faults__locals_of_the_traceback_hold_no_credential(self, tencent):
+        tencent.script = [fail(70403)]
+        with pytest.raises(RevocationFailed) as refused:
+            revoke_usersigs_for_userid("alice")
+        [call] = tencent.calls
+        frames = [str(frame.frame.f_locals) for frame in refused.traceback]
+        assert not any(call["query"]["usersig"] in text for text in frames if "tests.test_revocation" not in text)
 
     def test_faults__silence_ends(self, tencent, monkeypatch):
         monkeypatch.setattr(revocation, "TIMEOUT_SECONDS", dict.fromkeys(revocation.TIMEOUT_SECONDS, 0.1))
@@ -226,8 +300,12 @@ class TestLocally:
         with pytest.raises(UserSigRevoked):
             verify_private_map_key(key, room=1)
 
-    def test_locally__newer_tokens_are_good(self, tencent):
+    def test_locally__from_one_second_to_the_next(self, tencent, monkeypatch):
+        monkeypatch.setattr(revocation, "_wait_for", WAIT_FOR)
+        old = issue_usersig_for_userid("alice").usersig
         revoke_usersigs_for_userid("alice")
+        with pytest.raises(UserSigRevoked):
+            verify_usersig(old)
         assert verify_usersig(issue_usersig_for_userid("alice").usersig)
 
     @pytest.mark.parametrize("other", ["Alice", "alice_", "bob"])
@@ -257,9 +335,9 @@ class TestLocally:
             verify_usersig(usersig, not_before=int(time.time()))
 
     def test_locally__instant_never_goes_back(self):
-        later = Revocation.objects.revoke(TEST_SDKAPPID, "alice")
+        later = Revocation.objects.revoke("default", TEST_SDKAPPID, "alice").instant
         with mock.patch("time.time", return_value=time.time() - 3600):
-            assert Revocation.objects.revoke(TEST_SDKAPPID, "alice") == later
+            assert Revocation.objects.revoke("default", TEST_SDKAPPID, "alice").instant == later
         assert Revocation.objects.get_instant(TEST_SDKAPPID, "alice") == later
         assert Revocation.objects.count() == 1
 
@@ -271,7 +349,7 @@ def test_locally__many_at_once():
 
     def revoke(_):
         try:
-            return Revocation.objects.revoke(TEST_SDKAPPID, "alice")
+            return Revocation.objects.revoke("default", TEST_SDKAPPID, "alice").instant
         finally:
             connection.close()
 
@@ -401,6 +479,85 @@ class TestDeactivation:
         self.change(django_capture_on_commit_callbacks, user, is_active=False)
         assert [failure["userid"] for failure in failures] == [None]
         assert tencent.calls == []
+
+    def test_deactivation__refused_here_in_the_same_transaction(
+        self, tencent, user, django_user_model, django_capture_on_commit_callbacks
+    ):
+        """A process that dies before it tells Tencent has lost nothing."""
+        usersig = issue_usersig_for_userid(str(user.pk)).usersig
+        with django_capture_on_commit_callbacks(execute=False):
+            django_user_model.objects.filter(pk=user.pk).delete()
+        with pytest.raises(UserSigRevoked):
+            verify_usersig(usersig)
+        [pending] = Revocation.objects.filter(is_pending=True)
+        assert (pending.userid, pending.environment) == (str(user.pk), "default")
+
+    def test_deactivation__settled_when_tencent_agrees(self, tencent, user, django_capture_on_commit_callbacks):
+        self.change(django_capture_on_commit_callbacks, user, is_active=False)
+        assert not Revocation.objects.get().is_pending
+
+    def test_deactivation__resolver_that_reads_what_the_deletion_takes_along(
+        self, tencent, user, settings, django_capture_on_commit_callbacks
+    ):
+        Token.objects.create(user=user, key="im-id")
+        settings.USERSIG = {**settings.USERSIG, "USERID_RESOLVER": attribute("auth_token.key")}
+        with django_capture_on_commit_callbacks(execute=True):
+            type(user).objects.get(pk=user.pk).delete()
+        assert [call["body"] for call in tencent.calls] == [{"UserID": "im-id"}]
+
+    def test_deactivation__deferred_user(self, tencent, user, django_capture_on_commit_callbacks):
+        with django_capture_on_commit_callbacks(execute=True):
+            type(user).objects.only("pk").get(pk=user.pk).delete()
+        assert len(tencent.calls) == 1
+
+    def test_deactivation__deleted_without_saving_it_first(self, tencent, user, django_capture_on_commit_callbacks):
+        user.is_active = False
+        with django_capture_on_commit_callbacks(execute=True):
+            user.delete()
+        assert len(tencent.calls) == 1
+
+    def test_deactivation__save_that_failed_leaves_no_mark(self, tencent, user, django_capture_on_commit_callbacks):
+        user.is_active = False
+        with mock.patch.object(type(user), "save_base", side_effect=lambda **kwargs: pre_save.send(
+            sender=type(user), instance=user, raw=False, using="default", update_fields=None
+        )):  # fmt: skip
+            user.save()
+        user.refresh_from_db()
+        with django_capture_on_commit_callbacks(execute=True):
+            user.save(update_fields=["email"])
+        assert tencent.calls == []
+
+    def test_deactivation__proxy_of_the_user_model(self, tencent, user, django_capture_on_commit_callbacks):
+        class Member(type(user)):
+            class Meta:
+                proxy = True
+                app_label = "example_project"
+
+        deactivation.connect()
+        try:
+            member = Member.objects.get(pk=user.pk)
+            self.change(django_capture_on_commit_callbacks, member, is_active=False)
+            assert len(tencent.calls) == 1
+            self.change(django_capture_on_commit_callbacks, member, is_active=True)
+            with django_capture_on_commit_callbacks(execute=True):
+                member.delete()
+            assert len(tencent.calls) == 2
+        finally:
+            del apps.all_models["example_project"]["member"]
+            apps.clear_cache()
+
+    @pytest.mark.parametrize("broken", [{"ENVIRONMENT": "Not a name"}, {"REVOKE_ON_DEACTIVATION": "yes"}], ids=repr)
+    def test_deactivation__settings_that_are_broken(
+        self, tencent, user, settings, broken, caplog, django_capture_on_commit_callbacks
+    ):
+        settings.USERSIG = {**settings.USERSIG, **broken}
+        self.change(django_capture_on_commit_callbacks, user, is_active=False)
+        assert not type(user).objects.get(pk=user.pk).is_active
+        assert [record.levelname for record in caplog.records if record.name == "usersig_django"] == ["ERROR"]
+
+    def test_deactivation__project_without_users(self):
+        with mock.patch.object(deactivation, "get_user_model", side_effect=ImproperlyConfigured):
+            deactivation.connect()
 
     @pytest.mark.django_db(transaction=True)
     def test_deactivation__rolled_back(self, tencent, user):

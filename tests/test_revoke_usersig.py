@@ -48,6 +48,7 @@ def test_revoke_usersig__inactive_user_as_json(tencent, django_user_model):
     [
         ((), 2),
         (("alice", "--user", "mei"), 2),
+        (("alice", "--pending"), 2),
         (("--user", "nobody"), 2),
         (("a b\n",), 2),
         (("alice", "--environment", "absent"), 1),
@@ -62,9 +63,47 @@ def test_revoke_usersig__refused(tencent, args, returncode):
 
 
 @pytest.mark.parametrize(("answer", "said"), [(fail(70403), "ADMIN_USERID"), (fail(1), "with 1."), (b"", "ErrorCode")])
-def test_revoke_usersig__tencent_refuses(tencent, answer, said):
+def test_revoke_usersig__tencent_refuses(tencent, capsys, answer, said):
     tencent.script = [answer] * 3
-    with pytest.raises(CommandError, match="run this again") as refused:
+    with pytest.raises(CommandError, match="revoke_usersig --pending") as refused:
         run("alice")
     assert refused.value.returncode == 1
-    assert said in str(refused.value)
+    told = capsys.readouterr().err
+    assert told.startswith("alice: ")
+    assert said in told
+
+
+def test_revoke_usersig__pending_until_tencent_is_told(tencent):
+    tencent.script = [fail(70403), fail(70403), fail(70403)]
+    for userid in ("alice", "bob"):
+        with pytest.raises(CommandError):
+            run(userid)
+    del tencent.calls[:]
+    with pytest.raises(CommandError, match="not told of 1"):
+        run("--pending")
+    assert "bob" in (said := run("--pending") + str(tencent.calls))
+    assert said.count("{'UserID': 'alice'}") == 2
+    assert run("--pending") == ""
+
+
+def test_revoke_usersig__pending_of_one_environment(tencent):
+    tencent.script = [fail(70403)]
+    with pytest.raises(CommandError):
+        run("alice")
+    assert run("--pending", "--environment", "live") == ""
+    assert run("--pending", "--environment", "default") != ""
+
+
+def test_revoke_usersig__pending_of_an_application_that_went(tencent, settings, capsys):
+    tencent.script = [fail(70403)]
+    with pytest.raises(CommandError):
+        run("alice")
+    settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {"default": {"SDKAPPID": 7, "SECRET_KEY": "f" * 64}}}
+    with pytest.raises(CommandError):
+        run("--pending")
+    settings.USERSIG = {**settings.USERSIG, "APPLICATIONS": {}}
+    with pytest.raises(CommandError):
+        run("--pending")
+    told = capsys.readouterr().err
+    assert "is not served by 'default' any more" in told
+    assert "No application serves" in told

@@ -45,15 +45,26 @@ class IssuedRecord(models.Model):
 
 
 class RevocationQuerySet(models.QuerySet["Revocation"]):
-    def revoke(self, sdkappid: int, userid: str) -> int:
-        """Refuse what was issued for this UserID before now; the instant in unix seconds. It never goes back."""
+    def revoke(self, environment: str, sdkappid: int, userid: str) -> "Revocation":
+        """Refuse from now on what was issued for this UserID until now, this second included; pending until Tencent
+        has been told. The instant never goes back."""
         rows = self.using(router.db_for_write(self.model))
-        now = int(time.time())
-        found, _created = rows.get_or_create(
-            sdkappid=sdkappid, userid_sha256=_sha256(userid), defaults={"instant": now}
+        instant = int(time.time()) + 1
+        asked = {"environment": environment, "userid": userid, "is_pending": True}
+        found, created = rows.get_or_create(
+            sdkappid=sdkappid, userid_sha256=_sha256(userid), defaults={"instant": instant, **asked}
         )
-        rows.filter(pk=found.pk, instant__lt=now).update(instant=now)
-        return max(found.instant, now)
+        if not created:
+            rows.filter(pk=found.pk).update(**asked)
+            rows.filter(pk=found.pk, instant__lt=instant).update(instant=instant)
+            found.environment, found.instant, found.is_pending = environment, max(found.instant, instant), True
+        return found
+
+    def settle(self, revocation: "Revocation") -> None:
+        """Tencent has been told: nothing is pending, unless it was asked for again since."""
+        alias = router.db_for_write(self.model)
+        self.using(alias).filter(pk=revocation.pk, instant=revocation.instant).update(is_pending=False)
+        revocation.is_pending = False
 
     def get_instant(self, sdkappid: int, userid: str) -> int | None:
         """Unix seconds before which this UserID's tokens are refused; None where nothing was taken back."""
@@ -67,9 +78,12 @@ class RevocationQuerySet(models.QuerySet["Revocation"]):
 class Revocation(models.Model):
     """The instant from which a UserID's tokens are accepted again. Found by a hash: MariaDB folds case and pads."""
 
+    environment = models.CharField(max_length=50)
     sdkappid = models.BigIntegerField()
+    userid = models.CharField(max_length=32)
     userid_sha256 = models.CharField(max_length=64)
     instant = models.BigIntegerField(help_text=_("Unix seconds."))
+    is_pending = models.BooleanField(help_text=_("Tencent has not been told yet."))
 
     objects = RevocationQuerySet.as_manager()
 

@@ -38,13 +38,18 @@ HOSTS: Final[Mapping[str, str]] = {
     "jakarta": "adminapiidn.im.qcloud.com",
 }
 ADMIN_EXPIRE: Final = 3600
-# The call itself needs a minute at most, its retries included.
+# All attempts together need a minute at most.
 CALL_EXPIRE: Final = 300
 ATTEMPTS: Final = 3
 TIMEOUT_SECONDS: Final = {"connect": 3.0, "read": 5.0, "write": 5.0, "pool": 3.0}
+# For a body that comes drop by drop, or does not end: Tencent's has some hundred bytes.
+ANSWER_SECONDS: Final = 10.0
+ANSWER_BYTES: Final = 65_536
 FIRST_PAUSE_SECONDS: Final = 0.5
 # Called too often, timed out, and the internal errors after which Tencent's pages say "try again".
 RETRYABLE: Final = frozenset({60007, 60008, 70169, 70202, 70500, 91000})
+# Done; and an account that never logged in, which holds nothing.
+DONE: Final = frozenset({0, 70107})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +89,41 @@ def revoke_usersigs_for_userid(
     (`error_code`, `hint`): then run it again, it does no harm twice. Also InvalidInput, SigningUnavailable,
     ImproperlyConfigured (`httpx` is not installed), and the database's errors.
     """
-    check_userid(userid, "printable")
-    application = get_application(environment)
-    revoked_at = Revocation.objects.revoke(application.sdkappid, userid)
-    asked = Event(audit.USERSIG, application.environment, application.sdkappid, userid)
-    audit.record_revoked(asked, origin or Origin())
-    attempts = _kick(application, userid, origin)
+    revocation = refuse_usersigs(userid, environment=environment, origin=origin)
+    attempts = tell_tencent(revocation, origin=origin)
+    _wait_for(revocation.instant)
     return RevokedUserSigs(
-        environment=application.environment,
-        sdkappid=application.sdkappid,
+        environment=revocation.environment,
+        sdkappid=revocation.sdkappid,
         userid=userid,
-        revoked_at=datetime.fromtimestamp(revoked_at, UTC),
+        revoked_at=datetime.fromtimestamp(revocation.instant, UTC),
         attempts=attempts,
     )
+
+
+def refuse_usersigs(userid: str, *, environment: str | None = None, origin: Origin | None = None) -> Revocation:
+    """The half that needs no network: verification here refuses what the UserID holds, and the revocation is pending
+    in the database until Tencent has been told. Errors as `revoke_usersigs_for_userid`, but for RevocationFailed."""
+    check_userid(userid, "printable")
+    application = get_application(environment)
+    revocation = Revocation.objects.revoke(application.environment, application.sdkappid, userid)
+    asked = Event(audit.USERSIG, application.environment, application.sdkappid, userid)
+    audit.record_revoked(asked, origin or Origin())
+    return revocation
+
+
+def tell_tencent(revocation: Revocation, *, origin: Origin | None = None) -> int:
+    """The other half: how many attempts it took. Errors as `revoke_usersigs_for_userid`."""
+    application = get_application(revocation.environment)
+    if application.sdkappid != revocation.sdkappid:
+        raise RevocationFailed(
+            gettext_noop("SDKAppID %(sdkappid)s is not served by %(environment)r any more."),
+            sdkappid=revocation.sdkappid,
+            environment=revocation.environment,
+        )
+    attempts = _kick(application, revocation.userid, origin)
+    Revocation.objects.settle(revocation)
+    return attempts
 
 
 aget_admin_usersig = sync_to_async(get_admin_usersig)
@@ -108,6 +135,11 @@ def _issue_admin_usersig(environment: str | None, expire: int, origin: Origin | 
     return issue_usersig_for_userid(
         conf.admin_userid, environment=environment, expire=expire, allow_reserved=True, origin=origin
     )
+
+
+def _wait_for(instant: int) -> None:
+    """The second in which a revocation falls is refused whole: what is issued after it returns must be good."""
+    time.sleep(max(0.0, instant - time.time()))
 
 
 @sensitive_variables()
@@ -146,15 +178,26 @@ def _call(host: str, admin: IssuedUserSig, userid: str) -> RevocationFailed | No
         # The transport and not a client: httpx's client logs every URL, and this one carries a credential.
         with httpx.HTTPTransport(proxy=_get_proxy(host)) as transport:
             response = transport.handle_request(request)
-            body = response.read()
-    except httpx.TransportError as error:
+            body = _read_body(response)
+    # What httpx raises, and what a wrong proxy or certificate file in the environment makes of it.
+    except (httpx.RequestError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         return RevocationFailed(
             gettext_noop("%(host)s cannot be reached: %(type)s."),
             host=host,
             type=type(error).__name__,
-            retryable=True,
+            retryable=isinstance(error, httpx.RequestError),
         )
     return _read_answer(host, response.status_code, body)
+
+
+def _read_body(response: Any) -> bytes:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    body = b""
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > ANSWER_BYTES or time.monotonic() > deadline:
+            return b""
+    return body
 
 
 def _read_answer(host: str, status: int, body: bytes) -> RevocationFailed | None:
@@ -164,14 +207,14 @@ def _read_answer(host: str, status: int, body: bytes) -> RevocationFailed | None
         code = answer["ErrorCode"]
     except (ValueError, TypeError, KeyError, RecursionError):
         code = None
-    if type(code) is not int:
+    if status != 200 or type(code) is not int:
         return RevocationFailed(
-            gettext_noop("%(host)s answered status %(status)s without an ErrorCode."),
+            gettext_noop("%(host)s answered with status %(status)s and no ErrorCode of Tencent's."),
             host=host,
             status=status,
             retryable=True,
         )
-    if code == 0:
+    if code in DONE:
         return None
     known = diagnose(code)
     hint = known.look_at if known else ""
@@ -186,7 +229,8 @@ def _read_answer(host: str, status: int, body: bytes) -> RevocationFailed | None
 
 def _get_proxy(host: str) -> str | None:
     """What HTTPS_PROXY and NO_PROXY say: the transport itself does not ask them."""
-    return None if proxy_bypass(host) else getproxies().get("https")
+    proxy = None if proxy_bypass(host) else getproxies().get("https")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _import_httpx() -> Any:

@@ -61,8 +61,8 @@ def as_usersig_answer(issued: IssuedUserSig) -> dict[str, Any]:
         "userid": issued.userid,
         "usersig": issued.usersig,
         "expire": issued.expire,
-        "issued_at": _as_text(issued.issued_at),
-        "expires_at": _as_text(issued.expires_at),
+        "issued_at": as_text(issued.issued_at),
+        "expires_at": as_text(issued.expires_at),
     }
 
 
@@ -74,8 +74,8 @@ def as_private_map_key_answer(issued: IssuedPrivateMapKey) -> dict[str, Any]:
         "room_id" if isinstance(issued.room, int) else "str_room_id": issued.room,
         "privileges": int(issued.privileges),
         "expire": issued.expire,
-        "issued_at": _as_text(issued.issued_at),
-        "expires_at": _as_text(issued.expires_at),
+        "issued_at": as_text(issued.issued_at),
+        "expires_at": as_text(issued.expires_at),
     }
 
 
@@ -84,6 +84,6 @@ def _refuse_unknown(body: Mapping[str, Any], known: set[str]) -> None:
         raise InvalidBody("unknown_field", dict.fromkeys(sorted(unknown), _("This field is not known.")))
 
 
-def _as_text(moment: datetime) -> str:
+def as_text(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: `2026-11-20T20:00:00Z`."""
     return moment.isoformat().replace("+00:00", "Z")

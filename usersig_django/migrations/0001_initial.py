@@ -251,9 +251,12 @@ class Migration(migrations.Migration):
             name="Revocation",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("environment", models.CharField(max_length=50)),
                 ("sdkappid", models.BigIntegerField()),
+                ("userid", models.CharField(max_length=32)),
                 ("userid_sha256", models.CharField(max_length=64)),
                 ("instant", models.BigIntegerField(help_text="Unix seconds.")),
+                ("is_pending", models.BooleanField(help_text="Tencent has not been told yet.")),
             ],
             options={
                 "verbose_name": "revocation",
