@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.db.models.signals import pre_save
 from rest_framework.authtoken.models import Token
 
@@ -333,6 +334,14 @@ class TestLocally:
         usersig = issued_before(10).usersig
         with pytest.raises(UserSigRevoked):
             verify_usersig(usersig, not_before=int(time.time()))
+
+    def test_locally__project_without_a_database(self):
+        with mock.patch.dict(connection.settings_dict, ENGINE="django.db.backends.dummy"):
+            assert Revocation.objects.get_instant(TEST_SDKAPPID, "alice") is None
+
+    def test_locally__row_names_its_application(self):
+        row = Revocation.objects.revoke("default", TEST_SDKAPPID, "alice")
+        assert str(row).startswith(f"{TEST_SDKAPPID} ")
 
     def test_locally__instant_never_goes_back(self):
         later = Revocation.objects.revoke("default", TEST_SDKAPPID, "alice").instant

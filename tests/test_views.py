@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from unittest import mock
 
 import pytest
@@ -19,6 +20,7 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 from tests.settings import TEST_SDKAPPID, TEST_SECRET_KEY, USERSIG
 from usersig_django.answers import ERRORS
 from usersig_django.exceptions import UserIDReserved
+from usersig_django.parsers import StrictJSONParser
 from usersig_django.signing import HmacSha256Signer, Privilege
 from usersig_django.throttling import UserSigRateThrottle
 from usersig_django.views import PrivateMapKeyView, UserSigView
@@ -586,6 +588,26 @@ class TestHooks:
         force_authenticate(request, user)
         response = type("Odd", (UserSigView,), hook).as_view()(request).render()
         assert_refused(_as_json(response), 503, "signing_unavailable")
+
+    def test_hooks__environment_that_fails_hides_no_refusal(self, user, rf, caplog):
+        def fails(self):
+            raise ZeroDivisionError
+
+        caplog.set_level("INFO", "usersig_django.audit")
+        user.is_active = False
+        request = rf.post(URL)
+        force_authenticate(request, user)
+        response = (
+            type("Odd", (UserSigView,), {"get_environment": fails}).as_view(environment="live")(request).render()
+        )
+        assert_refused(_as_json(response), 403, "user_inactive")
+        assert " environment=live " in caplog.text
+
+
+def test_parser__reads_as_the_views_do():
+    assert StrictJSONParser().parse(BytesIO(b'{"expire": 60}')) == {"expire": 60}
+    with pytest.raises(drf.ParseError):
+        StrictJSONParser().parse(BytesIO(b"[]"))
 
 
 class TestProjectSettings:
