@@ -306,6 +306,27 @@ def test_rotate__asks_before_it_does(admin_client, application, key):
     assert "This is the key that signs now" not in page(admin_client.get(url("signingkey_retire", key.pk)))
 
 
+def shown_fields(html):
+    """What the page's form sends."""
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', html))
+
+
+@pytest.mark.parametrize("act", ["activate", "retire"])
+def test_rotate__asks_again_where_another_key_signs_meanwhile(admin_client, application, key, act):
+    make_key(application, OTHER_KEY, active=True)
+    address = url(f"signingkey_{act}", key.pk)
+    shown = shown_fields(page(admin_client.get(address)))
+    key.activate()
+    html = page(admin_client.post(address, shown))
+    assert "Look at it again" in html
+    assert ("This is the key that signs now" in html) == (act == "retire")
+    application.refresh_from_db()
+    assert application.active_key == key
+    assert admin_client.post(address, shown_fields(html)).status_code == 302
+    application.refresh_from_db()
+    assert application.active_key == (None if act == "retire" else key)
+
+
 def test_rotate__where_nothing_signs_yet_says_so(admin_client, key):
     assert "no key" in page(admin_client.get(url("signingkey_activate", key.pk)))
 

@@ -49,9 +49,13 @@ class RotatingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
             raise Http404
         if not self.has_change_permission(request, key):
             raise PermissionDenied
+        active = str(key.application.active_key_id or "")
         if request.method == "POST":
-            self._rotate(request, act, key)
-            return self.back_to_application(request, key)
+            # What was confirmed is what the page said of the key that signs.
+            if request.POST.get("active_key", active) == active:
+                self._rotate(request, act, key)
+                return self.back_to_application(request, key)
+            self.message_user(request, _("Meanwhile this was changed. Look at it again."), messages.WARNING)
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "title": TITLES[act] % {"key": key},
@@ -61,6 +65,7 @@ class RotatingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic 
             "key": key,
             "application": key.application,
             "active_key": key.application.active_key,
+            "active": active,
             "back": self._application_url(request, key),
         }
         request.current_app = self.admin_site.name
