@@ -6,8 +6,10 @@ import sys
 import textwrap
 from collections import Counter
 from datetime import datetime
+from unittest import mock
 
 import pytest
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.test import Client
@@ -19,12 +21,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from rest_framework.authtoken.models import Token
+from rest_framework.test import force_authenticate
 
 from example_project.wsgi import application
 from tests.settings import USERSIG
 from usersig_django.answers import ERRORS
+from usersig_django.schema import PrivateMapKeyViewExtension, UserSigViewExtension
 from usersig_django.signing import Privilege
-from usersig_django.views import UserSigView
+from usersig_django.views import PrivateMapKeyView, UserSigView
 
 URL = "/api/usersig/"
 ROOM_URL = "/api/usersig/private-map-key/"
@@ -76,6 +80,28 @@ def get_body(message):
 def get_request_schemas(operation):
     body = get_body(operation["requestBody"])["schema"]
     return body.get("oneOf", [body])
+
+
+@pytest.mark.parametrize(
+    ("extension", "view", "body"),
+    [
+        (UserSigViewExtension, UserSigView, {}),
+        (PrivateMapKeyViewExtension, PrivateMapKeyView, {"str_room_id": "lobby"}),
+    ],
+    ids=["usersig", "private_map_key"],
+)
+def test_replacement__answers_as_the_view_does(rf, django_user_model, settings, db, extension, view, body):
+    """drf-spectacular documents a stand-in for the view; a tool that calls it must meet no other."""
+    settings.USERSIG = {**USERSIG, "ROOM_POLICY": most_rooms}
+    request = rf.post(URL, body, content_type="application/json")
+    force_authenticate(request, django_user_model.objects.create_user("alice"))
+    assert extension(view).view_replacement().as_view()(request).status_code == 200
+
+
+def test_app__works_without_drf_spectacular():
+    config = apps.get_app_config("usersig_django")
+    with mock.patch.object(apps, "is_installed", return_value=False):
+        config.ready()
 
 
 class TestSchema:

@@ -597,9 +597,8 @@ class TestHooks:
         user.is_active = False
         request = rf.post(URL)
         force_authenticate(request, user)
-        response = (
-            type("Odd", (UserSigView,), {"get_environment": fails}).as_view(environment="live")(request).render()
-        )
+        view = type("Odd", (UserSigView,), {"get_environment": fails}).as_view(environment="live")
+        response = view(request).render()
         assert_refused(_as_json(response), 403, "user_inactive")
         assert " environment=live " in caplog.text
 
