@@ -22,7 +22,7 @@ LINES = [
     ["eligibility"],
     # which SDKAppID and signer serve an environment
     ["applications"],
-    ["models", "records", "migrations*"],
+    ["models", "keys", "records", "migrations*"],
     ["sealed"],
     # pure plug points
     ["resolvers", "rooms", "signals"],

@@ -1,24 +1,19 @@
-"""Applications and their keys, which operators manage in the admin and with `usersig_keys`."""
+"""Applications, which operators manage in the admin and with `usersig_keys`, and every other model of this app."""
 
 import logging
-import uuid
-from collections.abc import Iterable
-from typing import Any, Literal, cast
+from typing import Literal
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, router, transaction
 from django.utils import timezone
-from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.debug import sensitive_variables
+from django.utils.translation import pgettext_lazy
 
-from usersig_django.conf import ALGORITHMS, ECDSA_SHA256, MAX_EXPIRE, MIN_EXPIRE, REGIONS
-from usersig_django.exceptions import InvalidInput, InvalidKey, UserSigError, gettext_noop
-from usersig_django.faults import translated
+from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, REGIONS
+from usersig_django.exceptions import InvalidInput, UserSigError, gettext_noop
+from usersig_django.keys import SigningKey
 from usersig_django.records import IssuedRecord, Revocation
-from usersig_django.sealed import SealedQuerySet, SealedSecretField, is_sealed
-from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
 
 __all__ = ["Application", "IssuedRecord", "Revocation", "SigningKey"]
 
@@ -92,7 +87,7 @@ class Application(models.Model):
     def __str__(self) -> str:
         return f"{self.environment} ({self.sdkappid})"
 
-    def activate(self, key: "SigningKey", *, by: str = "") -> bool:
+    def activate(self, key: SigningKey, *, by: str = "") -> bool:
         """Sign with this key from now on. Gives False where it was the active one already.
 
         `by`: who asks, for the audit line. Raises InvalidInput for another application's key and for a retired
@@ -100,12 +95,12 @@ class Application(models.Model):
         """
         return self._rotate("activate", key, by)
 
-    def retire(self, key: "SigningKey", *, by: str = "") -> bool:
+    def retire(self, key: SigningKey, *, by: str = "") -> bool:
         """Never sign or verify with this key again; an active one leaves the application without a key. Gives
         False where it was retired already. Raises InvalidInput for another application's key."""
         return self._rotate("retire", key, by)
 
-    def _rotate(self, act: Literal["activate", "retire"], key: "SigningKey", by: str) -> bool:
+    def _rotate(self, act: Literal["activate", "retire"], key: SigningKey, by: str) -> bool:
         """One act, alone: who else rotates this application waits. Every attempt is audited."""
         alias = router.db_for_write(Application, instance=self)
         outcome = "failed"
@@ -135,7 +130,7 @@ class Application(models.Model):
         key.activated_at, key.retired_at = locked.activated_at, locked.retired_at
         return changed
 
-    def _activate(self, key: "SigningKey") -> bool:
+    def _activate(self, key: SigningKey) -> bool:
         if key.retired_at:
             raise InvalidInput(gettext_noop("A retired key cannot be activated: add it again if it must sign."))
         key.signer_fingerprint()
@@ -145,146 +140,10 @@ class Application(models.Model):
         key.activated_at = timezone.now()
         return True
 
-    def _retire(self, key: "SigningKey") -> bool:
+    def _retire(self, key: SigningKey) -> bool:
         if self.active_key_id == key.pk:
             self.active_key = None
         elif key.retired_at:
             return False
         key.retired_at = key.retired_at or timezone.now()
         return True
-
-
-class SigningKeyQuerySet(SealedQuerySet["SigningKey"]):
-    def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
-        objs = list(objs)
-        for key in objs:
-            key.seal()
-        return super().bulk_create(objs, *args, **kwargs)
-
-    def bulk_update(self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None) -> int:
-        objs, fields = list(objs), set(fields)
-        if "secret" in fields:
-            fields.add("fingerprint")
-            for key in objs:
-                key.seal()
-        return super().bulk_update(objs, sorted(fields), batch_size)
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        for key in self.select_related("application"):
-            key.check_deletable()
-        return super().delete()
-
-    delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark for templates
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-
-class SigningKey(models.Model):
-    """One key of an application: staged, active, or retired."""
-
-    # Before `secret`, which is sealed with it.
-    uid = models.UUIDField(default=uuid.uuid4, editable=False)
-    application = models.ForeignKey(
-        Application, on_delete=models.CASCADE, related_name="keys", verbose_name=_("application")
-    )
-    algorithm = models.CharField(
-        _("algorithm"),
-        max_length=20,
-        choices=list(zip(ALGORITHMS, ("HMAC-SHA256", _("ECDSA-SHA256 (legacy)")), strict=True)),
-        default=ALGORITHMS[0],
-        help_text=_("HMAC-SHA256, unless the application is from before July 2019 and was never upgraded."),
-    )
-    secret = SealedSecretField(pgettext_lazy("signing key", "key"))
-    fingerprint = models.CharField(_("fingerprint"), max_length=8, blank=True, editable=False)
-    note = models.CharField(_("note"), max_length=200, blank=True)
-    created_at = models.DateTimeField(pgettext_lazy("date", "created"), auto_now_add=True)
-    activated_at = models.DateTimeField(pgettext_lazy("date", "activated"), null=True, editable=False)
-    retired_at = models.DateTimeField(pgettext_lazy("date", "retired"), null=True, editable=False)
-
-    objects = SigningKeyQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("signing key")
-        verbose_name_plural = _("signing keys")
-        ordering = ("pk",)
-        constraints = [models.UniqueConstraint(fields=["uid"], name="usersig_signingkey_uid")]
-
-    def __str__(self) -> str:
-        return f"{self.algorithm} {self.fingerprint or '?'}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        fields = kwargs.get("update_fields")
-        if fields is None or "secret" in fields:
-            self.seal()
-        if fields and "secret" in fields:
-            kwargs["update_fields"] = {*fields, "fingerprint"}
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Raises ProtectedError unless the key is retired and not active."""
-        self.check_deletable()
-        return super().delete(*args, **kwargs)
-
-    def clean(self) -> None:
-        try:
-            self.signer_fingerprint()
-        except InvalidKey as error:
-            raise ValidationError({"secret": translated(error)}) from None
-        except ImproperlyConfigured:
-            # A row that cannot be read must still take another note, or a new key.
-            pass
-
-    def check_deletable(self) -> None:
-        if not self._state.adding and not self.is_deletable:
-            raise models.ProtectedError(gettext("Only a retired key can be deleted."), {self})
-
-    @property
-    def is_active(self) -> bool:
-        return self.application.active_key_id is not None and self.application.active_key_id == self.pk
-
-    @property
-    def state(self) -> str:
-        """For people."""
-        if self.retired_at:
-            return pgettext("key state", "retired")
-        return pgettext("key state", "active") if self.is_active else pgettext("key state", "staged")
-
-    @property
-    def is_deletable(self) -> bool:
-        return self.retired_at is not None and not self.is_active
-
-    def activate(self, *, by: str = "") -> bool:
-        """As `Application.activate`."""
-        return self.application.activate(self, by=by)
-
-    def retire(self, *, by: str = "") -> bool:
-        """As `Application.retire`."""
-        return self.application.retire(self, by=by)
-
-    def seal(self) -> None:
-        """Encrypt the secret, and tell it from others; before the query, where a fault breaks the transaction. What
-        cannot be read keeps the fingerprint it had; what is no key has none."""
-        try:
-            self.fingerprint = self.signer_fingerprint()
-        except InvalidKey:
-            self.fingerprint = ""
-        except ImproperlyConfigured:
-            pass
-        cast("SealedSecretField", self._meta.get_field("secret")).seal_in(self)
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the secret opens, and is a key of the algorithm."""
-        try:
-            return bool(self.signer_fingerprint())
-        except (InvalidKey, ImproperlyConfigured):
-            return False
-
-    @sensitive_variables()
-    def signer_fingerprint(self) -> str:
-        """The fingerprint, from the secret itself. Raises InvalidKey, and ImproperlyConfigured where it cannot
-        be read."""
-        if is_sealed(self.secret.reveal()):
-            raise InvalidKey(gettext_noop("This is the ciphertext of a key, not the key."))
-        if self.algorithm == ECDSA_SHA256:
-            return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
-        return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint
