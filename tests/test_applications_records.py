@@ -4,6 +4,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils import timezone
 
 from tests.records import KEY, OTHER_KEY, SDKAPPID, make_application, make_key, move_ciphertext
 from tests.tokens import PRIVATE_PEM
@@ -11,7 +12,7 @@ from usersig_django.applications import State, get_application, get_environments
 from usersig_django.conf import ECDSA_SHA256
 from usersig_django.exceptions import BadSignature, SigningUnavailable
 from usersig_django.issuing import issue_usersig_for_userid
-from usersig_django.models import Application
+from usersig_django.models import Application, SigningKey
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
 from usersig_django.verifying import verify_usersig
 
@@ -133,6 +134,27 @@ def test_cache__forgets_at_once_what_this_process_changes(settings):
     application.save()
     assert get_application("production").sdkappid == 1400000777
     application.delete()
+    with pytest.raises(SigningUnavailable):
+        get_application("production")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cache__forgets_at_once_what_this_process_changes_without_an_instance(settings):
+    settings.USERSIG = {**settings.USERSIG, "CACHE_SECONDS": 3600}
+    application = make_application()
+    key, other = make_key(application, active=True), make_key(application, OTHER_KEY)
+    assert get_application("production").signer.key_fingerprint == key.fingerprint
+    Application.objects.update(active_key=other)
+    assert get_application("production").signer.key_fingerprint == other.fingerprint
+    application.sdkappid = 1400000777
+    Application.objects.bulk_update([application], ["sdkappid"])
+    assert get_application("production").sdkappid == 1400000777
+    SigningKey.objects.bulk_create([SigningKey(application=application, secret="c" * 40)])
+    assert len(get_application("production").signers) == 3
+    SigningKey.objects.filter(pk=key.pk).update(retired_at=timezone.now())
+    assert len(get_application("production").signers) == 2
+    SigningKey.objects.filter(pk=key.pk).delete()
+    Application.objects.update(is_active=False)
     with pytest.raises(SigningUnavailable):
         get_application("production")
 

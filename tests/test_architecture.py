@@ -22,7 +22,7 @@ LINES = [
     ["eligibility"],
     # which SDKAppID and signer serve an environment
     ["applications"],
-    ["models", "keys", "records", "migrations*"],
+    ["models", "keys", "records", "rows", "migrations*"],
     ["sealed"],
     # pure plug points
     ["resolvers", "rooms", "signals"],

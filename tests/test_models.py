@@ -199,6 +199,61 @@ def test_activate__of_an_unreadable_key_or_of_none_is_refused(application, key):
     assert application.active_key is None
 
 
+def test_save__of_an_older_instance_undoes_no_rotation(application, key):
+    other = make_key(application, OTHER_KEY, active=True)
+    older, older_key, older_other = Application.objects.get(), *SigningKey.objects.order_by("pk")
+    key.activate()
+    other.retire()
+    for row, field in ((older, "name"), (older_key, "note"), (older_other, "note")):
+        setattr(row, field, "changed")
+        row.save()
+    stored = Application.objects.get()
+    assert (stored.active_key, stored.name) == (key, "changed")
+    stored_key, stored_other = SigningKey.objects.order_by("pk")
+    assert stored_key.activated_at
+    assert stored_other.retired_at
+    assert (stored_key.note, stored_other.note) == ("changed", "changed")
+
+
+def test_save__after_a_rotation_that_was_rolled_back_does_not_repeat_it(application, key):
+    with transaction.atomic():
+        application.activate(key)
+        transaction.set_rollback(True)
+    application.save()
+    key.save()
+    assert Application.objects.get().active_key is None
+    assert SigningKey.objects.get().activated_at is None
+
+
+def test_save__writes_the_active_key_where_it_is_named(application, key):
+    application.active_key = key
+    application.save(update_fields=["active_key"])
+    assert Application.objects.get().active_key == key
+    assert make_application("other", active_key=key).active_key == key
+    copied = Application.objects.get(environment="other")
+    copied.pk, copied.environment = None, "copy"
+    copied.save()
+    assert Application.objects.get(environment="copy").active_key == key
+
+
+def test_save__of_deferred_fields_leaves_them_alone_as_django_does(application, key):
+    deferred = Application.objects.only("pk", "name").get()
+    Application.objects.update(region="seoul")
+    deferred.name = "changed"
+    deferred.save()
+    stored = Application.objects.get()
+    assert (stored.name, stored.region) == ("changed", "seoul")
+
+
+def test_save__again_after_a_creation_that_was_rolled_back_creates(application):
+    key = SigningKey(application=application, secret=KEY)
+    with transaction.atomic():
+        key.save()
+        transaction.set_rollback(True)
+    key.save()
+    assert SigningKey.objects.get().secret.reveal() == KEY
+
+
 def test_retire__of_the_active_key_leaves_none(application, key):
     key.activate()
     assert key.retire() is True

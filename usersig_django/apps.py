@@ -14,12 +14,14 @@ class UsersigDjangoConfig(AppConfig):
     def ready(self) -> None:
         from usersig_django import applications, checks, deactivation
         from usersig_django.models import Application, SigningKey
+        from usersig_django.signals import usersig_records_changed
 
         checks.register()
         deactivation.connect()
         for model in (Application, SigningKey):
             post_save.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_saved")
             post_delete.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_gone")
+        usersig_records_changed.connect(applications.invalidate, dispatch_uid="usersig_records_changed")
         if apps.is_installed("drf_spectacular"):
             import_module("usersig_django.schema")
         # `flush` empties the tables and sends no other signal.

@@ -13,11 +13,12 @@ from django.views.decorators.debug import sensitive_variables
 from usersig_django.conf import ALGORITHMS, ECDSA_SHA256
 from usersig_django.exceptions import InvalidKey, gettext_noop
 from usersig_django.faults import translated
+from usersig_django.rows import AnnouncedQuerySet, leave_alone
 from usersig_django.sealed import SealedQuerySet, SealedSecretField, is_sealed
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
 
 
-class SigningKeyQuerySet(SealedQuerySet["SigningKey"]):
+class SigningKeyQuerySet(SealedQuerySet["SigningKey"], AnnouncedQuerySet["SigningKey"]):
     def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
         objs = list(objs)
         for key in objs:
@@ -75,12 +76,13 @@ class SigningKey(models.Model):
         return f"{self.algorithm} {self.fingerprint or '?'}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """The times of a stored key are written where `update_fields` names them, and by `activate` and `retire`."""
         fields = kwargs.get("update_fields")
         if fields is None or "secret" in fields:
             self.seal()
         if fields and "secret" in fields:
             kwargs["update_fields"] = {*fields, "fingerprint"}
-        super().save(*args, **kwargs)
+        super().save(*args, **leave_alone({"activated_at", "retired_at"}, self, kwargs))
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ProtectedError unless the key is retired and not active."""

@@ -1,7 +1,7 @@
 """Applications, which operators manage in the admin and with `usersig_keys`, and every other model of this app."""
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -14,12 +14,17 @@ from usersig_django.conf import MAX_EXPIRE, MIN_EXPIRE, REGIONS
 from usersig_django.exceptions import InvalidInput, UserSigError, gettext_noop
 from usersig_django.keys import SigningKey
 from usersig_django.records import IssuedRecord, Revocation
+from usersig_django.rows import AnnouncedQuerySet, leave_alone
 
 __all__ = ["Application", "IssuedRecord", "Revocation", "SigningKey"]
 
 audit_logger = logging.getLogger("usersig_django.audit")
 
 _PLACES = (_("China"), _("Singapore"), _("Seoul"), _("Tokyo"), _("Frankfurt"), _("Silicon Valley"), _("Jakarta"))
+
+
+class ApplicationQuerySet(AnnouncedQuerySet["Application"]):
+    pass
 
 
 class Application(models.Model):
@@ -66,6 +71,8 @@ class Application(models.Model):
     created_at = models.DateTimeField(pgettext_lazy("date", "created"), auto_now_add=True)
     updated_at = models.DateTimeField(pgettext_lazy("date", "changed"), auto_now=True)
 
+    objects = ApplicationQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("application")
         verbose_name_plural = _("applications")
@@ -86,6 +93,11 @@ class Application(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment} ({self.sdkappid})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A stored application's active key is written where `update_fields` names it, and by `activate` and
+        `retire`: saving an older instance undoes no rotation."""
+        super().save(*args, **leave_alone({"active_key"}, self, kwargs))
 
     def activate(self, key: SigningKey, *, by: str = "") -> bool:
         """Sign with this key from now on. Gives False where it was the active one already.
