@@ -165,12 +165,12 @@ def test_verify__taken_back() -> None:
     before = int(time.time()) - 10
     token = SIGNER.sign("alice", expire=60, now=before)
     key = SIGNER.sign_private_map_key("alice", room=7, privileges=1, expire=60, now=before)
-    Revocation.objects.revoke(TEST_SDKAPPID, "alice")
+    Revocation.objects.revoke("default", TEST_SDKAPPID, "alice")
     with pytest.raises(UserSigRevoked):
         verify_usersig(token)
     with pytest.raises(UserSigRevoked):
         verify_private_map_key(key)
-    assert verify_usersig(issue_usersig_for_userid("alice").usersig).userid == "alice"
+    assert verify_usersig(SIGNER.sign("alice", expire=60, now=int(time.time()) + 2)).userid == "alice"
     assert verify_usersig(SIGNER.sign("bob", expire=60, now=before)).userid == "bob"
 
 
