@@ -8,11 +8,12 @@ from cryptography.fernet import Fernet
 from django.core import serializers
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models.functions import Concat
 
 from tests.records import KEY, OTHER_KEY, ciphertext, make_application, make_key, move_ciphertext
 from usersig_django import sealed
+from usersig_django.conf import ECDSA_SHA256
 from usersig_django.models import SigningKey
 from usersig_django.secret import Secret
 
@@ -114,6 +115,25 @@ def test_bulk_update__of_other_fields_keeps_the_ciphertext(key):
     assert reload(key).note == "n"
 
 
+def test_fingerprint__follows_the_algorithm_and_the_conflicting_row(application, key):
+    key.algorithm = ECDSA_SHA256
+    key.save(update_fields=["algorithm"])
+    assert reload(key).fingerprint == ""
+    key.algorithm = "HMAC-SHA256"
+    key.save()
+    assert reload(key).fingerprint == reload(key).signer_fingerprint()
+    key.algorithm = ECDSA_SHA256
+    SigningKey.objects.bulk_update([key], ["algorithm"])
+    assert reload(key).fingerprint == ""
+    key.algorithm, key.secret = "HMAC-SHA256", OTHER_KEY
+    unique = ["id"] if connection.features.supports_update_conflicts_with_target else None
+    SigningKey.objects.bulk_create(
+        [key], update_conflicts=True, update_fields=["secret", "algorithm"], unique_fields=unique
+    )
+    assert reload(key).secret.reveal() == OTHER_KEY
+    assert reload(key).fingerprint == reload(key).signer_fingerprint()
+
+
 def test_save__with_update_fields_moves_the_fingerprint_with_the_secret(key):
     before = key.fingerprint
     key.secret = OTHER_KEY
@@ -207,12 +227,80 @@ def test_reveal__of_a_ciphertext_that_was_moved_is_refused(application, key):
         reload(other).secret.reveal()
 
 
-def test_reveal__of_an_assigned_secret_of_another_row_is_refused(application, key):
+def test_assignment__of_another_rows_secret_seals_it_for_this_row(application, key):
     other = make_key(application, OTHER_KEY)
     other.secret = key.secret
+    assert other.secret.reveal() == KEY
     other.save()
+    assert reload(other).secret.reveal() == KEY
+    assert reload(other).fingerprint == key.fingerprint
+    move_ciphertext(make_key(application, OTHER_KEY), key)
+    other.secret = reload(key).secret
     with pytest.raises(ImproperlyConfigured, match="sealed for another row"):
-        reload(other).secret.reveal()
+        other.save()
+    assert reload(other).secret.reveal() == KEY
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_copy__with_another_uid_is_refused_and_not_written_unreadable(application, key, told):
+    copied = reload(key)
+    copied.pk, copied.uid = None, uuid.uuid4()
+    copied._state.adding = told
+    with pytest.raises(ImproperlyConfigured, match="sealed for another row"):
+        copied.save()
+    assert SigningKey.objects.get() == key
+    copied.secret = key.secret
+    copied.save()
+    assert SigningKey.objects.exclude(pk=key.pk).get().secret.reveal() == KEY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__of_an_older_instance_undoes_no_reencryption(settings):
+    """The one that was read, and the one that was made, before."""
+    made = make_key(make_application())
+    older = reload(made)
+    old = settings.USERSIG["ENCRYPTION_KEYS"]
+    new = Fernet.generate_key().decode()
+    use_encryption_keys(settings, new, *old)
+    call_command("usersig_keys", "reencrypt")
+    for instance in (made, older):
+        instance.note = "changed"
+        instance.save()
+    use_encryption_keys(settings, new)
+    assert reload(made).secret.reveal() == KEY
+    assert reload(made).note == "changed"
+
+
+def test_save__of_an_older_instance_keeps_a_key_that_was_replaced(key):
+    older = reload(key)
+    key.secret = OTHER_KEY
+    key.save()
+    older.save()
+    assert reload(key).secret.reveal() == OTHER_KEY
+    assert reload(key).fingerprint == key.fingerprint
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__again_after_a_rollback_writes_what_was_assigned():
+    key = make_key(make_application())
+    key.secret = OTHER_KEY
+    with transaction.atomic():
+        key.save()
+        transaction.set_rollback(True)
+    assert reload(key).secret.reveal() == KEY
+    key.save()
+    assert reload(key).secret.reveal() == OTHER_KEY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_save__keeps_what_was_assigned_before_the_commit():
+    key = make_key(make_application())
+    with transaction.atomic():
+        key.secret = OTHER_KEY
+        key.save()
+        key.secret = KEY
+    key.save()
+    assert reload(key).secret.reveal() == KEY
 
 
 def test_reveal__with_another_encryption_key_raises_and_gives_no_ciphertext(settings, key):
@@ -227,14 +315,14 @@ def test_reveal__of_an_altered_ciphertext_is_refused(key, position):
     token = list(ciphertext(key))
     token[position] = "A" if token[position] != "A" else "B"
     vars(key)["secret"] = sealed.Ciphertext("".join(token))
-    key.save()
+    key.save(update_fields=["secret"])
     with pytest.raises(ImproperlyConfigured, match="opens with none"):
         reload(key).secret.reveal()
 
 
 def test_reveal__of_plain_text_that_sql_wrote_is_refused(key):
     vars(key)["secret"] = sealed.Ciphertext(KEY)
-    key.save()
+    key.save(update_fields=["secret"])
     with pytest.raises(ImproperlyConfigured, match="opens with none"):
         reload(key).secret.reveal()
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
@@ -14,20 +14,25 @@ from usersig_django.conf import ALGORITHMS, ECDSA_SHA256
 from usersig_django.exceptions import InvalidKey, gettext_noop
 from usersig_django.faults import translated
 from usersig_django.rows import AnnouncedQuerySet, leave_alone
-from usersig_django.sealed import SealedQuerySet, SealedSecretField, is_sealed
+from usersig_django.sealed import SealedElsewhere, SealedQuerySet, SealedSecretField, is_sealed
 from usersig_django.signing import EcdsaSha256Signer, HmacSha256Signer
 
+# A key's fingerprint follows from them.
+_FINGERPRINTED: Final = frozenset({"secret", "algorithm"})
 
-class SigningKeyQuerySet(SealedQuerySet["SigningKey"], AnnouncedQuerySet["SigningKey"]):
+
+class SigningKeyQuerySet(SealedQuerySet["SigningKey"], AnnouncedQuerySet["SigningKey"]):  # type: ignore[override]  # as the plugin types as_manager
     def bulk_create(self, objs: Iterable["SigningKey"], *args: Any, **kwargs: Any) -> list["SigningKey"]:
-        objs = list(objs)
+        objs, fields = list(objs), kwargs.get("update_fields")
         for key in objs:
             key.seal()
+        if fields and not _FINGERPRINTED.isdisjoint(fields):
+            kwargs["update_fields"] = sorted({*fields, "fingerprint"})
         return super().bulk_create(objs, *args, **kwargs)
 
     def bulk_update(self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None) -> int:
         objs, fields = list(objs), set(fields)
-        if "secret" in fields:
+        if not _FINGERPRINTED.isdisjoint(fields):
             fields.add("fingerprint")
             for key in objs:
                 key.seal()
@@ -76,13 +81,20 @@ class SigningKey(models.Model):
         return f"{self.algorithm} {self.fingerprint or '?'}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """The times of a stored key are written where `update_fields` names them, and by `activate` and `retire`."""
+        """The times of a stored key are written where `update_fields` names them, and by `activate` and `retire`;
+        its secret where it was assigned: saving an older instance undoes no re-encryption."""
         fields = kwargs.get("update_fields")
-        if fields is None or "secret" in fields:
+        sealed = fields is None or not _FINGERPRINTED.isdisjoint(fields)
+        written, before = _secret_field().is_assigned(self), self.fingerprint
+        if sealed:
             self.seal()
-        if fields and "secret" in fields:
-            kwargs["update_fields"] = {*fields, "fingerprint"}
-        super().save(*args, **leave_alone({"activated_at", "retired_at"}, self, kwargs))
+            kwargs["update_fields"] = fields and {*fields, "fingerprint"}
+        left = {"activated_at", "retired_at"}
+        if not written:
+            left |= {"secret"} if self.fingerprint != before else {"secret", "fingerprint"}
+        super().save(*args, **leave_alone(left, self, kwargs))
+        if fields is None or "secret" in fields:
+            _secret_field().settle_in(self)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ProtectedError unless the key is retired and not active."""
@@ -127,14 +139,18 @@ class SigningKey(models.Model):
 
     def seal(self) -> None:
         """Encrypt the secret, and tell it from others; before the query, where a fault breaks the transaction. What
-        cannot be read keeps the fingerprint it had; what is no key has none."""
+        cannot be read keeps the fingerprint it had; what is no key has none. Raises ImproperlyConfigured where the
+        secret is to be written and is another row's: a copy with its own uid needs the key once more."""
         try:
             self.fingerprint = self.signer_fingerprint()
         except InvalidKey:
             self.fingerprint = ""
+        except SealedElsewhere:
+            if _secret_field().is_assigned(self):
+                raise
         except ImproperlyConfigured:
             pass
-        cast("SealedSecretField", self._meta.get_field("secret")).seal_in(self)
+        _secret_field().seal_in(self)
 
     @property
     def is_usable(self) -> bool:
@@ -153,3 +169,7 @@ class SigningKey(models.Model):
         if self.algorithm == ECDSA_SHA256:
             return EcdsaSha256Signer(sdkappid=1, private_key=self.secret.reveal()).key_fingerprint
         return HmacSha256Signer(sdkappid=1, secret_key=self.secret.reveal()).key_fingerprint
+
+
+def _secret_field() -> SealedSecretField:
+    return SigningKey._meta.get_field("secret")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models.query_utils import DeferredAttribute
 from django.views.decorators.debug import sensitive_variables
 
@@ -32,16 +32,28 @@ class Ciphertext(str):
     __slots__ = ()
 
 
+class Unwritten(Ciphertext):
+    """What was assigned and sealed, and is not in the row for good yet: a transaction may still be rolled back."""
+
+    __slots__ = ()
+
+
+class SealedElsewhere(Misconfigured):
+    """The ciphertext of another row."""
+
+
 class SealedSecret(Secret):
-    """The secret of a stored row. Decrypts at every `reveal()`, and raises ImproperlyConfigured, which names the
+    """The secret of a row. Decrypts at every `reveal()`, and raises ImproperlyConfigured, which names the
     row and nothing of its contents, where the text does not open with `ENCRYPTION_KEYS` or is another row's."""
 
-    __slots__ = ("ciphertext",)
+    __slots__ = ("ciphertext", "row")
 
     ciphertext: Ciphertext
+    row: Any
 
     def __init__(self, ciphertext: Ciphertext, row: models.Model) -> None:
         self.ciphertext = ciphertext
+        self.row = row
         self._reveal = lambda: unseal(ciphertext, row)
 
     def __bool__(self) -> bool:
@@ -75,7 +87,7 @@ def unseal(ciphertext: str, row: Any, ring: MultiFernet | None = None) -> str:
     if payload[:_UID_LENGTH] != _uid(row):
         # Error trackers collect the locals of a traceback's frames.
         del payload
-        raise Misconfigured(
+        raise SealedElsewhere(
             gettext_noop("signing key row %(row)s: the secret was sealed for another row."), row=row.pk
         )
     return payload[_UID_LENGTH:].decode(errors=_ERRORS)
@@ -144,7 +156,7 @@ class _SealedAttribute(DeferredAttribute):
         return SealedSecret(value, instance) if isinstance(value, Ciphertext) else value
 
     def __set__(self, instance: models.Model, value: object) -> None:
-        instance.__dict__[self.field.attname] = self.field.wrap(value)
+        instance.__dict__[self.field.attname] = self.field.wrap(value, instance)
 
 
 if TYPE_CHECKING:
@@ -159,21 +171,23 @@ class SealedSecretField(_TextField):
 
     descriptor_class = _SealedAttribute
 
-    def wrap(self, value: object) -> Ciphertext | Secret:
-        """What an assigned value is held as. Plain text is stripped: secret files end in a newline."""
+    def wrap(self, value: object, row: Any) -> Ciphertext | Secret:
+        """What a value assigned to the row is held as. Plain text is stripped: secret files end in a newline. The
+        secret of another row is that row's until it is sealed for this one."""
         if isinstance(value, RefusedText):
             raise ValueError(  # noqa: TRY004  # what is wrong is the text
                 f"{self} takes no plain text here: only the ciphertext that dumpdata writes."
             )
-        if isinstance(value, SealedSecret):
+        if isinstance(value, SealedSecret) and value.row.uid == row.uid:
             return value.ciphertext
-        if isinstance(value, (Ciphertext, Secret)):
+        if isinstance(value, Secret) or (isinstance(value, Ciphertext) and row._state.adding):
+            # A model that is read from the database is filled before it is told that it is stored.
             return value
         if value is None:
-            return Ciphertext()
+            return Unwritten()
         if not isinstance(value, str):
             raise TypeError(f"{self} takes text, not {type(value).__name__}.")
-        return Ciphertext(value) if not value or is_sealed(value) else Secret(value.strip())
+        return Unwritten(value) if not value or is_sealed(value) else Secret(value.strip())
 
     def from_db_value(self, value: str | None, *_args: object) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -184,9 +198,26 @@ class SealedSecretField(_TextField):
 
     def seal_in(self, row: models.Model) -> None:
         """Seal what was assigned to the row and not saved yet."""
-        value = getattr(row, self.attname)
-        if not isinstance(value, SealedSecret):
-            row.__dict__[self.attname] = seal(value, row)
+        getattr(row, self.attname)
+        value = row.__dict__[self.attname]
+        if isinstance(value, Secret):
+            row.__dict__[self.attname] = Unwritten(seal(value, row))
+
+    def is_assigned(self, row: models.Model) -> bool:
+        """Whether the row holds what its stored row may not."""
+        is_new = row._state.adding or row.pk is None
+        return is_new or isinstance(row.__dict__.get(self.attname), (Secret, Unwritten))
+
+    def settle_in(self, row: models.Model) -> None:
+        """What was written now is what is stored, as soon as it is committed."""
+        value = row.__dict__.get(self.attname)
+
+        def settle() -> None:
+            if row.__dict__.get(self.attname) is value:
+                row.__dict__[self.attname] = Ciphertext(value)
+
+        if isinstance(value, Unwritten):
+            transaction.on_commit(settle, using=row._state.db)
 
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, SealedSecret):
