@@ -33,10 +33,13 @@ def _records_database(tmp_path_factory):
         "NAME": str(tmp_path_factory.mktemp("database") / "records.sqlite3"),
         "OPTIONS": {},
     }
+    # Another connection to the same: what one has not committed the other does not see.
+    connections.settings["replica"] = connections.settings["records"]
     yield
-    connections["records"].close()
-    del connections["records"]
-    del connections.settings["records"]
+    for alias in ("records", "replica"):
+        connections[alias].close()
+        del connections[alias]
+        del connections.settings[alias]
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,29 @@ def test_routers__decide_where_everything_is_written(settings, admin_client):
     assert "1 record deleted." in out.getvalue()
     application.delete()
     assert not SigningKey.objects.exists()
+
+
+class ReplicaRouter:
+    """Reads somewhere else, where nothing uncommitted is seen."""
+
+    def db_for_read(self, model, **hints):
+        return "replica" if model._meta.app_label == "usersig_django" else None
+
+    def db_for_write(self, model, **hints):
+        return "records" if model._meta.app_label == "usersig_django" else None
+
+    def allow_relation(self, one, other, **hints):
+        return True
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "records", "replica"])
+def test_add__makes_the_application_and_its_key_where_reads_go_to_a_replica(settings, monkeypatch):
+    settings.DATABASE_ROUTERS = [f"{__name__}.ReplicaRouter"]
+    monkeypatch.setenv("A_KEY", KEY)
+    out = io.StringIO()
+    arguments = ("--environment", "replicated", "--sdkappid", "1", "--secret-env", "A_KEY", "--activate")
+    call_command("usersig_keys", "add", *arguments, stdout=out)
+    key = SigningKey.objects.get(application__environment="replicated")
+    assert key.secret.reveal() == KEY
+    assert key.is_active
+    key.application.delete()

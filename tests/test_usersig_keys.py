@@ -14,6 +14,7 @@ from django.db import OperationalError, connection
 
 from tests.records import KEY, OTHER_KEY, SDKAPPID, ciphertext, make_application, make_key, move_ciphertext
 from tests.tokens import PRIVATE_PEM
+from usersig_django.management import options
 from usersig_django.management.commands import usersig_keys
 from usersig_django.models import Application, SigningKey
 
@@ -100,8 +101,8 @@ def test_add__asks_at_a_terminal_without_showing_what_is_typed(application, sett
     """A real terminal and a real process: what the terminal shows never holds the key."""
     script = (
         "import django, sys; from tests import settings as s; s.USERSIG['ENCRYPTION_KEYS'] = [sys.argv[1]]; "
-        "django.setup(); from usersig_django.management.commands.usersig_keys import Command; "
-        "secret = Command()._read_secret(None, None); sys.stdout.write(f'{len(secret.reveal())} characters')"
+        "django.setup(); from usersig_django.management.options import read_secret; "
+        "secret = read_secret(None, None, sys.stderr); sys.stdout.write(f'{len(secret.reveal())} characters')"
     )
     parent, child = pty.openpty()
     process = subprocess.Popen(
@@ -136,7 +137,7 @@ def test_add__asks_on_stderr(run, application, monkeypatch):
         prompts.append(prompt)
         return KEY
 
-    monkeypatch.setattr(usersig_keys.getpass, "getpass", getpass)
+    monkeypatch.setattr(options.getpass, "getpass", getpass)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     run("add", "--environment", "production")
     assert prompts == ["Secret (not shown): "]
@@ -334,6 +335,26 @@ def test_reencrypt__killed_half_way_is_simply_run_again(run, application, settin
     assert [key.secret.reveal() for key in SigningKey.objects.all()] == [KEY, OTHER_KEY]
     monkeypatch.undo()
     assert run("reencrypt").out.startswith("1 key re-encrypted, 1 already")
+
+
+def test_reencrypt__looks_again_at_a_row_that_was_changed_meanwhile(run, application, settings, monkeypatch):
+    key = make_key(application)
+    [old] = settings.USERSIG["ENCRYPTION_KEYS"]
+    settings.USERSIG = {**settings.USERSIG, "ENCRYPTION_KEYS": [Fernet.generate_key().decode(), old]}
+    reseal = usersig_keys.reseal
+
+    def reseal_late(sealed, row):
+        monkeypatch.undo()
+        renewed = reseal(sealed, row)
+        key.secret = OTHER_KEY
+        key.save()
+        return renewed
+
+    monkeypatch.setattr(usersig_keys, "reseal", reseal_late)
+    assert run("reencrypt").out == (
+        "0 keys re-encrypted, 1 already under the first of ENCRYPTION_KEYS, 0 unreadable.\n"
+    )
+    assert SigningKey.objects.get().secret.reveal() == OTHER_KEY
 
 
 def test_reencrypt__of_a_row_that_is_gone_counts_nothing(application):

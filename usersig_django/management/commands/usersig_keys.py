@@ -1,12 +1,9 @@
 """Applications and their keys without the admin (DESIGN 6)."""
 
-import getpass
 import json
 import logging
-import os
-import sys
 from argparse import ArgumentParser
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -14,15 +11,14 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.debug import sensitive_variables
 
 from usersig_django.applications import get_state
 from usersig_django.conf import ALGORITHMS, REGIONS
 from usersig_django.faults import translated
 from usersig_django.management.base import FAULT, USAGE, UsersigCommand
+from usersig_django.management.options import read_secret
 from usersig_django.models import Application, SigningKey
 from usersig_django.sealed import key_ring, reseal
-from usersig_django.secret import Secret
 
 ACTOR = "command"
 
@@ -98,11 +94,12 @@ class Command(UsersigCommand):
     def _add(self, *, environment: str, sdkappid: int | None, algorithm: str, activate: bool, **options: Any) -> None:
         # Before the secret is asked for.
         key_ring()
-        secret = self._read_secret(options["secret_file"], options["secret_env"])
+        secret = read_secret(options["secret_file"], options["secret_env"], self.stderr)
         with transaction.atomic(using=router.db_for_write(Application)):
             application = self._get_or_create(environment, sdkappid, options)
             key = SigningKey(application=application, algorithm=algorithm, note=options["note"], secret=secret)
-            _clean(key)
+            # Uncommitted, the application is not there yet for a replica that the form's query would ask.
+            _clean(key, exclude={"application"})
             key.save()
         self.stdout.write(
             _("Added key %(number)s (%(key)s) to %(application)s.")
@@ -136,27 +133,6 @@ class Command(UsersigCommand):
                 returncode=USAGE,
             )
         return application
-
-    @sensitive_variables()
-    def _read_secret(self, path: str | None, variable: str | None) -> Secret:
-        try:
-            if path is not None:
-                text = Path(path).read_text(encoding="utf-8")
-            elif variable is not None:
-                text = os.environ.get(variable, "")
-            elif sys.stdin.isatty():
-                text = getpass.getpass(_("Secret (not shown): "), stream=self.stderr)  # type: ignore[arg-type]  # a TextIO in all that getpass uses
-            else:
-                text = sys.stdin.read()
-        except UnicodeDecodeError:
-            # The decoder's own exception carries the bytes.
-            raise CommandError(_("The secret is not UTF-8 text."), returncode=USAGE) from None
-        except OSError as error:
-            message = _("--secret-file cannot be read: %(error)s") % {"error": error.strerror}
-            raise CommandError(message, returncode=USAGE) from None
-        if not text.strip():
-            raise CommandError(_("The secret is empty."), returncode=USAGE)
-        return Secret(text.strip())
 
     def _activate(self, *, key: str, environment: str | None, **_options: Any) -> None:
         self._rotate("activate", _find_key(key, environment))
@@ -226,10 +202,12 @@ def _reencrypt_row(alias: str, pk: int, *, dry_run: bool) -> bool:
             return False
         sealed = str(vars(key)["secret"])
         renewed = reseal(sealed, key)
-        if renewed is not None and not dry_run:
-            # Only what was read is replaced: on SQLite, which locks no row, somebody may have pasted a new secret.
-            SigningKey.objects.using(alias).filter(pk=pk, secret=sealed).update(secret=renewed)
-        return renewed is not None
+        if renewed is None or dry_run:
+            return renewed is not None
+        # Only what was read is replaced: on SQLite, which locks no row, somebody may have pasted a new secret.
+        if SigningKey.objects.using(alias).filter(pk=pk, secret=sealed).update(secret=renewed):
+            return True
+    return _reencrypt_row(alias, pk, dry_run=dry_run)
 
 
 def _find(environment: str) -> Application | None:
@@ -253,9 +231,9 @@ def _no_application(environment: str) -> str:
     return _("No application in the database serves %(environment)s.") % {"environment": environment}
 
 
-def _clean(record: Application | SigningKey) -> None:
+def _clean(record: Application | SigningKey, exclude: Collection[str] = ()) -> None:
     try:
-        record.full_clean()
+        record.full_clean(exclude=exclude)
     except ValidationError as error:
         faults = [f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()]
         raise CommandError("\n".join(faults), returncode=USAGE) from None
