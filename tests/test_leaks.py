@@ -16,6 +16,7 @@ from django.core import mail, serializers
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import CommandError, call_command
+from django.core.signals import got_request_exception
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
@@ -270,6 +271,67 @@ def test_error_page__of_the_tool(error_page, key, debug, monkeypatch):
     )
     for output in outputs:
         assert_clean(output, token)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_error_page__of_a_tool_page_that_breaks_after_its_token(error_page, key, debug, monkeypatch):
+    """Say, in the template of a themed admin: what was issued is in the page so far."""
+    from usersig_django import admin_tool
+
+    issued, caught = [], []
+    issue = admin_tool.issue_usersig_for_userid
+
+    def remember(*args, **kwargs):
+        issued.append(issue(*args, **kwargs))
+        return issued[0]
+
+    def fail(self, *args, **kwargs):
+        error = ZeroDivisionError()
+        caught.append(error)
+        raise error
+
+    monkeypatch.setattr(admin_tool, "issue_usersig_for_userid", remember)
+    monkeypatch.setattr(admin_tool.VerifyForm.declared_fields["token"].widget.__class__, "render", fail)
+    outputs = error_page(
+        "post",
+        reverse("admin:usersig_django_application_tool"),
+        {"act": "generate", "generate-environment": "production", "generate-kind": "usersig", "generate-userid": "a"},
+        debug=debug,
+    )
+    assert "ZeroDivisionError" in outputs[-1]
+    for output in (*outputs, *locals_of(caught[0])):
+        assert_clean(without_source(output), issued[0].usersig)
+
+
+def failing_middleware(get_response):
+    def middleware(request):
+        return get_response(request) if request.user.pk else HttpResponse()
+
+    return middleware
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    "middleware", ["django.contrib.auth.middleware.LoginRequiredMiddleware", f"{__name__}.failing_middleware"]
+)
+def test_error_page__of_a_middleware_that_fails_before_the_view(error_page, settings, debug, middleware):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, middleware]
+
+    def down(execute, sql, params, many, context):
+        raise OperationalError("connection refused")
+
+    with connection.execute_wrapper(down):
+        outputs = error_page(
+            "post", reverse("admin:usersig_django_signingkey_add"), {"note": "a note", "secret": CANARY}, debug=debug
+        )
+        others = error_page("post", "/nowhere/", {"note": "a note"}, debug=debug) if "failing" in middleware else []
+    assert "a note" in outputs[-1]
+    for output in (*outputs, *others):
+        assert_clean(without_source(output))
+
+
+def test_error_page__without_a_request_is_not_ours():
+    got_request_exception.send(sender=None)
 
 
 def without_source(html):

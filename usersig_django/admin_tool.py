@@ -2,7 +2,7 @@
 (DESIGN 7)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ class Answer:
     title: str
     lines: list[tuple[str, str]]
     reason: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @sensitive_variables()

@@ -12,12 +12,13 @@ class UsersigDjangoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from usersig_django import applications, checks, deactivation
+        from usersig_django import admin_reports, applications, checks, deactivation
         from usersig_django.models import Application, SigningKey
         from usersig_django.signals import usersig_records_changed
 
         checks.register()
         deactivation.connect()
+        admin_reports.connect()
         for model in (Application, SigningKey):
             post_save.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_saved")
             post_delete.connect(applications.invalidate, sender=model, dispatch_uid=f"usersig_{model.__name__}_gone")
