@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import CommandError
+from django.core.management import CommandError, call_command
 from django.db import InterfaceError, OperationalError
 
+from tests.records import KEY
+from tests.tokens import PRIVATE_PEM
 from usersig_django.exceptions import (
     InvalidInput,
     InvalidKey,
@@ -103,6 +105,54 @@ def test_shell__gives_the_codes_of_argparse_and_of_errors():
     assert shell("usersig_keys", "frobnicate").returncode == 2
     result = shell("verify_usersig", "nonsense")
     assert (result.returncode, result.stderr[:12]) == (4, "CommandError")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("usersig_keys", "add", "--environment", "production", KEY),
+        ("usersig_keys", "add", "--environment", "production", f"--secret={KEY}"),
+        ("usersig_keys", "add", "--environment", "production", "--sdkappid", KEY),
+        ("usersig_keys", "add", "--environment", "production", PRIVATE_PEM),
+        ("usersig_keys", KEY),
+        ("verify_usersig", "-", KEY),
+        ("verify_usersig", "-", "--format", KEY),
+    ],
+)
+def test_usage__repeats_no_value_that_may_be_a_key(arguments):
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments)
+    assert caught.value.returncode == 2
+    for piece in (KEY[:8], KEY[-8:], *PRIVATE_PEM.splitlines()[1:-1], "BEGIN"):
+        assert piece not in str(caught.value)
+    assert "****" in str(caught.value)
+
+
+def test_shell__repeats_no_value_that_may_be_a_key():
+    result = shell("usersig_keys", "add", "--environment", "production", KEY)
+    assert result.returncode == 2
+    assert "unrecognized arguments: ********" in result.stderr
+    assert KEY[:8] not in result.stderr
+
+
+def test_shell__whose_standard_output_is_closed_says_so_before_anything_is_done():
+    command = 'exec "$0" manage.py usersig_keys add --environment e --sdkappid 1 --secret-env A_KEY >&-'
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "A_KEY": KEY},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (1, "CommandError: Standard output is closed.\n")
+
+
+def test_closed_standard_output__is_a_fault(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(CommandError, match="Standard output is closed") as caught:
+        Broken().execute()
+    assert caught.value.returncode == 1
 
 
 def run_with_closed_pipe(*command):

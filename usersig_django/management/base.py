@@ -1,9 +1,10 @@
 """What this package's commands share: the exit codes of DESIGN 6 and the quiet end of a closed pipe."""
 
 import os
+import re
 import sys
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
@@ -19,6 +20,10 @@ FAULT: Final = 1
 USAGE: Final = 2
 SOME_FAILED: Final = 3
 NOT_VERIFIED: Final = 4
+# Shorter ones are no key, and a piece of nothing worth having.
+SHORTEST_HIDDEN: Final = 8
+HIDDEN: Final = "********"
+_OPTION: Final = re.compile(r"\A--[a-z][a-z-]*(=|\Z)")
 
 
 class UsersigCommand(BaseCommand, ABC):
@@ -34,6 +39,9 @@ class UsersigCommand(BaseCommand, ABC):
         parser.description = str(self.help)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        if sys.stdout is None and not options.get("stdout"):
+            # A shell closed it with `>&-`: said before anything is done that could not be reported.
+            raise CommandError(_("Standard output is closed."), returncode=FAULT)
         try:
             with exit_codes():
                 output = super().execute(*args, **options)
@@ -74,9 +82,20 @@ def exit_codes() -> Iterator[None]:
 
 
 class _Parser(CommandParser):
-    """Gives `call_command` the code that argparse gives a shell."""
+    """Gives `call_command` the code that argparse gives a shell, and repeats no argument that may be a key or a token
+    in the wrong place: what a terminal shows, a CI server stores."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = sys.argv[1:] if args is None else [str(argument) for argument in args]
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        for argument in sorted(self._given, key=len, reverse=True):
+            value = _OPTION.sub("", argument)
+            if len(value) >= SHORTEST_HIDDEN:
+                message = message.replace(repr(value)[1:-1], HIDDEN).replace(value, HIDDEN)
         if self.called_from_command_line:
             super().error(message)
         raise CommandError(_("Error: %(message)s") % {"message": message}, returncode=USAGE)
