@@ -172,6 +172,14 @@ def test_add__refuses_a_key_of_another_kind_without_showing_it(refused, stdin, a
     assert not SigningKey.objects.exists()
 
 
+def test_add__does_not_say_that_it_created_what_was_rolled_back(stdin, capsys):
+    stdin("no key")
+    with pytest.raises(CommandError):
+        call_command("usersig_keys", "add", "--environment", "e", "--sdkappid", "1")
+    assert capsys.readouterr().out == ""
+    assert not Application.objects.exists()
+
+
 def test_add__refuses_a_new_application_without_its_sdkappid(refused, stdin):
     stdin(KEY)
     assert "Give --sdkappid" in refused(2, "add", "--environment", "production")
@@ -226,6 +234,13 @@ def test_list__shows_every_application_and_key(run, application):
     assert "?" in lines[4]
     assert "retired" in lines[4]
     assert not lines[4].endswith(" ")
+
+
+def test_list__escapes_what_moves_the_cursor_in_a_note(run, application):
+    make_key(application, note="é 备注 \x1b[2K\n  99  HMAC-SHA256\u202e")
+    out, _ = run("list")
+    assert out.splitlines()[1].endswith("é 备注 \\x1b[2K\\n  99  HMAC-SHA256\\u202e")
+    assert len(out.splitlines()) == 2
 
 
 def test_list__of_one_environment_as_json(run, refused, application):

@@ -88,7 +88,7 @@ class Command(UsersigCommand):
             for key in record.keys.all():
                 self.stdout.write(
                     f"  {key.pk:>4}  {key.algorithm:<12}  {key.fingerprint or '?':<8}  "
-                    f"{key.state:<8}  {key.created_at:%Y-%m-%d}  {key.note}".rstrip()
+                    f"{key.state:<8}  {key.created_at:%Y-%m-%d}  {_on_one_line(key.note)}".rstrip()
                 )
 
     def _add(self, *, environment: str, sdkappid: int | None, algorithm: str, activate: bool, **options: Any) -> None:
@@ -96,11 +96,13 @@ class Command(UsersigCommand):
         key_ring()
         secret = read_secret(options["secret_file"], options["secret_env"], self.stderr)
         with transaction.atomic(using=router.db_for_write(Application)):
-            application = self._get_or_create(environment, sdkappid, options)
+            application, created = self._get_or_create(environment, sdkappid, options)
             key = SigningKey(application=application, algorithm=algorithm, note=options["note"], secret=secret)
             # Uncommitted, the application is not there yet for a replica that the form's query would ask.
             _clean(key, exclude={"application"})
             key.save()
+        if created:
+            self.stdout.write(_("Created the application %(application)s.") % {"application": application})
         self.stdout.write(
             _("Added key %(number)s (%(key)s) to %(application)s.")
             % {"number": key.pk, "key": key, "application": application}
@@ -110,8 +112,11 @@ class Command(UsersigCommand):
         else:
             self.stdout.write(_("It does not sign yet: usersig_keys activate %(number)s") % {"number": key.pk})
 
-    def _get_or_create(self, environment: str, sdkappid: int | None, options: dict[str, Any]) -> Application:
+    def _get_or_create(
+        self, environment: str, sdkappid: int | None, options: dict[str, Any]
+    ) -> tuple[Application, bool]:
         application = _find(environment)
+        created = application is None
         if application is None:
             if sdkappid is None:
                 message = _("No application in the database serves %(environment)s. Give --sdkappid to create it.")
@@ -125,14 +130,13 @@ class Command(UsersigCommand):
             )
             _clean(application)
             application.save()
-            self.stdout.write(_("Created the application %(application)s.") % {"application": application})
         elif sdkappid not in (None, application.sdkappid):
             raise CommandError(
                 _("%(environment)s has the SDKAppID %(sdkappid)s.")
                 % {"environment": environment, "sdkappid": application.sdkappid},
                 returncode=USAGE,
             )
-        return application
+        return application, created
 
     def _activate(self, *, key: str, environment: str | None, **_options: Any) -> None:
         self._rotate("activate", _find_key(key, environment))
@@ -229,6 +233,11 @@ def _find_key(text: str, environment: str | None) -> SigningKey:
 
 def _no_application(environment: str) -> str:
     return _("No application in the database serves %(environment)s.") % {"environment": environment}
+
+
+def _on_one_line(text: str) -> str:
+    """What could move the cursor, or fake a row, comes escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _clean(record: Application | SigningKey, exclude: Collection[str] = ()) -> None:
