@@ -128,10 +128,26 @@ def test_generate__asks_twice_for_a_reserved_userid(generate, signer, caplog):
     assert "confirm_reserved" in errors(response, "generate")
     assert 'name="generate-confirm_reserved"' in response.content.decode()
     assert "REST API" in response.content.decode()
+    assert "refused code=userid_reserved" in caplog.text
+    assert "userid=Administrator" in caplog.text
+    caplog.clear()
     response = generate(userid="Administrator", confirm_reserved="on")
     assert signer.verify(answer(response).token, userid="Administrator")
     assert "userid=Administrator" in caplog.text
     assert "channel=admin" in caplog.text
+
+
+def test_generate__audits_an_unconfirmed_reserved_userid_for_a_room_too(generate, signer, caplog):
+    caplog.set_level(logging.INFO, "usersig_django.audit")
+    room = {"kind": "private_map_key", "room_kind": "room_id", "room": "1", "privileges": ["1"]}
+    assert "confirm_reserved" in errors(generate(userid="administrator", **room), "generate")
+    assert "refused code=userid_reserved" in caplog.text
+    assert "kind=private_map_key" in caplog.text
+
+
+def test_generate__grants_a_privilege_once_however_often_it_is_sent(generate, signer):
+    response = generate(kind="private_map_key", room_kind="room_id", room="1", privileges=["1", "1", "8"])
+    assert signer.verify_private_map_key(answer(response).token, room=1).privileges == 9
 
 
 def test_generate__does_not_ask_for_an_ordinary_userid(generate, signer):

@@ -1,6 +1,8 @@
 """The admin's forms: a key that is written and never shown, and the two halves of the UserSig tool."""
 
 import re
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
@@ -147,11 +149,9 @@ class GenerateForm(forms.Form):
         cleaned = self.cleaned_data
         if cleaned.get("kind") == "private_map_key":
             cleaned["room"] = _read_room(self)
-            cleaned["privileges"] = sum(cleaned.get("privileges", ()))
+            cleaned["privileges"] = reduce(or_, cleaned.get("privileges", ()), 0)
             if not cleaned["privileges"] and "privileges" not in self.errors:
                 self.add_error("privileges", _("Grant at least one."))
-        if cleaned.get("userid", "").casefold() in conf.reserved_userids and not cleaned.get("confirm_reserved"):
-            self.add_error("confirm_reserved", _("Confirm that you want this."))
         return cleaned
 
 

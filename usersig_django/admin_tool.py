@@ -23,7 +23,7 @@ from usersig_django.admin_forms import PRIVILEGES, GenerateForm, RevokeForm, Ver
 from usersig_django.applications import get_environments
 from usersig_django.audit import Origin
 from usersig_django.diagnosis import diagnose
-from usersig_django.exceptions import RevocationFailed, UserSigError
+from usersig_django.exceptions import RevocationFailed, UserIDReserved, UserSigError
 from usersig_django.faults import translated
 from usersig_django.inspection import inspect
 from usersig_django.issuing import issue_private_map_key_for_userid, issue_usersig_for_userid
@@ -89,6 +89,9 @@ def _submit(form: Form, act: Callable[[dict[str, Any]], Answer]) -> Answer | Non
     """What `act` makes of a valid form; a fault of anything below stands in the form."""
     try:
         return act(form.cleaned_data) if form.is_valid() else None
+    except UserIDReserved:
+        # Refused there, so that it is audited.
+        form.add_error("confirm_reserved", _("Confirm that you want this."))
     except RevocationFailed as error:
         form.add_error(None, translated(error))
         if error.hint:
