@@ -6,10 +6,11 @@ import uuid
 import pytest
 from cryptography.fernet import Fernet
 from django.core import serializers
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models.functions import Concat
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat, Lower
 
 from tests.records import KEY, OTHER_KEY, ciphertext, make_application, make_key, move_ciphertext
 from usersig_django import sealed
@@ -152,8 +153,13 @@ def test_save__with_update_fields_moves_the_fingerprint_with_the_secret(key):
         models.Value(KEY),
         Concat(models.F("note"), models.Value(KEY)),
         models.Case(models.When(note="", then=models.Value(KEY)), default=models.F("secret")),
+        models.Case(models.When(note="", then=models.F("note"))),
+        models.F("note"),
+        models.Subquery(SigningKey.objects.values("note")[:1]),
+        RawSQL("note", ()),
+        Lower("note"),
     ],
-    ids=["text", "secret", "value", "concat", "case"],
+    ids=["text", "secret", "value", "concat", "case", "case of a column", "column", "subquery", "sql", "function"],
 )
 def test_update__refuses_plain_text(key, value):
     before = ciphertext(key)
@@ -189,6 +195,22 @@ def test_filter__refuses_plain_text(key):
         SigningKey.objects.filter(secret=KEY).exists()
     assert SigningKey.objects.filter(secret=str(ciphertext(key))).exists()
     assert SigningKey.objects.filter(secret__isnull=False).exists()
+
+
+@pytest.mark.parametrize("lookup", ["contains", "regex", "startswith", "iexact", "in", "gt", "lower"])
+def test_filter__knows_no_lookup_that_looks_into_the_text(key, lookup, django_assert_num_queries):
+    with django_assert_num_queries(0), pytest.raises(FieldError) as caught:
+        SigningKey.objects.filter(**{f"secret__{lookup}": [KEY] if lookup == "in" else KEY}).exists()
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [models.Value(KEY), Secret(KEY), Lower("note"), models.F("note"), models.Value(KEY, models.TextField())]
+)
+def test_filter__refuses_plain_text_in_an_expression(key, value, django_assert_num_queries):
+    with django_assert_num_queries(0), pytest.raises(ValueError, match="ciphertext only") as caught:
+        SigningKey.objects.filter(secret=value).exists()
+    assert KEY not in str(caught.value)
 
 
 def test_values__give_ciphertext(key):

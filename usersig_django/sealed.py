@@ -9,6 +9,8 @@ from uuid import UUID
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact, IsNull
 from django.db.models.query_utils import DeferredAttribute
 from django.views.decorators.debug import sensitive_variables
 
@@ -230,6 +232,13 @@ class SealedSecretField(_TextField):
         del value
         raise ValueError(f"{self} writes and compares ciphertext only: assign plain text to an instance and save it.")
 
+    def get_lookup(self, lookup_name: str) -> Any:
+        # Others look into the text, or take plain text to the database and its log.
+        return {"exact": _SealedExact, "isnull": IsNull}.get(lookup_name)
+
+    def get_transform(self, lookup_name: str) -> None:
+        return None
+
     def to_python(self, value: Any) -> Any:
         """Reads fixtures. Django prints the value with every error raised here, so plain text is only marked, and
         refused when the row is made of it."""
@@ -252,11 +261,28 @@ class SealedSecretField(_TextField):
 class SealedQuerySet(models.QuerySet[_Row_co]):
     """Refuses plain text before the transaction breaks, and also what goes past the field inside an expression."""
 
+    @sensitive_variables()
     def update(self, **kwargs: Any) -> int:
         for name, value in kwargs.items():
             field = self.model._meta.get_field(name)
             if isinstance(field, SealedSecretField):
                 for part in value.flatten() if isinstance(value, models.Expression) else [models.Value(value)]:
-                    if isinstance(part, models.Value) and isinstance(part.value, (str, Secret)):
-                        field.get_prep_value(part.value)
+                    _refuse_plain_text(field, part)
         return super().update(**kwargs)
+
+
+class _SealedExact(Exact):
+    def get_prep_lookup(self) -> Any:
+        _refuse_plain_text(self.lhs.output_field, self.rhs)
+        return super().get_prep_lookup()
+
+
+@sensitive_variables()
+def _refuse_plain_text(field: SealedSecretField, part: Any) -> None:
+    """Of an expression; the database makes no ciphertext of anything. `bulk_update` picks values by primary key."""
+    if isinstance(part, models.Value):
+        part = part.value
+    if isinstance(part, (str, Secret)) or (
+        hasattr(part, "resolve_expression") and not isinstance(part, (models.Case, models.When, models.Q, Cast))
+    ):
+        field.get_prep_value(part)
