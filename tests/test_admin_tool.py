@@ -316,6 +316,28 @@ def test_page__needs_the_permission_to_issue(client, tool, signer):
     assert client.get(tool).status_code == 200
 
 
+def test_page__is_found_by_who_may_do_nothing_else(client, tool):
+    user = get_user_model().objects.create_user("issuer", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="issue_usersig"))
+    client.force_login(user)
+    app = reverse("admin:app_list", args=["usersig_django"])
+    assert f'href="{app}"' in client.get(reverse("admin:index")).content.decode()
+    assert f'href="{app}"' in client.get(tool).content.decode()
+    html = client.get(app).content.decode()
+    assert f'href="{tool}"' in html
+    for name in ("application", "signingkey", "issuedrecord"):
+        address = reverse(f"admin:usersig_django_{name}_changelist")
+        assert f'href="{address}"' not in html
+        assert client.get(address).status_code == 403
+
+
+def test_page__is_not_offered_to_who_may_not_open_it(client, tool):
+    user = get_user_model().objects.create_user("viewer", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_application"))
+    client.force_login(user)
+    assert f'href="{tool}"' not in client.get(reverse("admin:app_list", args=["usersig_django"])).content.decode()
+
+
 def test_page__is_not_for_people_who_are_not_on_the_staff(client, tool):
     client.force_login(get_user_model().objects.create_user("someone", password="x"))
     assert client.get(tool).status_code == 302

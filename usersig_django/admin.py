@@ -66,6 +66,13 @@ class ApplicationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
         tool = hide_in_reports(SENSITIVE_PARAMETER, tool)
         return [path("tool/", tool, name="usersig_django_application_tool"), *super().get_urls()]
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) or request.user.has_perm("usersig_django.issue_usersig")
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        # Whoever may use the tool alone gets this app's page, which leads there.
+        return {**super().get_model_perms(request), "issue": request.user.has_perm("usersig_django.issue_usersig")}
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), **_permissions(request)})
 
