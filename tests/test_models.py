@@ -1,6 +1,7 @@
 import logging
 
 import pytest
+from django.core import serializers
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import IntegrityError, models, transaction
 
@@ -234,6 +235,16 @@ def test_save__writes_the_active_key_where_it_is_named(application, key):
     copied.pk, copied.environment = None, "copy"
     copied.save()
     assert Application.objects.get(environment="copy").active_key == key
+
+
+def test_fixture__brings_the_active_key_and_the_times_back(application, key):
+    key.activate()
+    stored = serializers.serialize("json", [*Application.objects.all(), *SigningKey.objects.all()])
+    key.retire()
+    for row in serializers.deserialize("json", stored):
+        row.save()
+    assert Application.objects.get().active_key == key
+    assert SigningKey.objects.get().state == "active"
 
 
 def test_save__of_deferred_fields_leaves_them_alone_as_django_does(application, key):
