@@ -278,19 +278,25 @@ def test_copy__with_another_uid_is_refused_and_not_written_unreadable(applicatio
 
 @pytest.mark.django_db(transaction=True)
 def test_save__of_an_older_instance_undoes_no_reencryption(settings):
-    """The one that was read, and the one that was made, before."""
-    made = make_key(make_application())
+    """The one that was read, and those that were made, before."""
+    application = make_application()
+    made = make_key(application)
     older = reload(made)
+    [bulk, _] = SigningKey.objects.bulk_create(
+        [SigningKey(application=application, secret=KEY), SigningKey(application=application, secret=OTHER_KEY)]
+    )
+    updated = SigningKey.objects.order_by("pk").last()
+    updated.secret = KEY
+    SigningKey.objects.bulk_update([updated], ["secret"])
     old = settings.USERSIG["ENCRYPTION_KEYS"]
     new = Fernet.generate_key().decode()
     use_encryption_keys(settings, new, *old)
     call_command("usersig_keys", "reencrypt")
-    for instance in (made, older):
+    for instance in (made, older, bulk, updated):
         instance.note = "changed"
         instance.save()
     use_encryption_keys(settings, new)
-    assert reload(made).secret.reveal() == KEY
-    assert reload(made).note == "changed"
+    assert [(key.secret.reveal(), key.note) for key in SigningKey.objects.all()] == [(KEY, "changed")] * 3
 
 
 def test_save__of_an_older_instance_keeps_a_key_that_was_replaced(key):

@@ -28,7 +28,10 @@ class SigningKeyQuerySet(SealedQuerySet["SigningKey"], AnnouncedQuerySet["Signin
             key.seal()
         if fields and not _FINGERPRINTED.isdisjoint(fields):
             kwargs["update_fields"] = sorted({*fields, "fingerprint"})
-        return super().bulk_create(objs, *args, **kwargs)
+        created = super().bulk_create(objs, *args, **kwargs)
+        for key in created:
+            _secret_field().settle_in(key)
+        return created
 
     def bulk_update(self, objs: Iterable["SigningKey"], fields: Iterable[str], batch_size: int | None = None) -> int:
         objs, fields = list(objs), set(fields)
@@ -36,7 +39,10 @@ class SigningKeyQuerySet(SealedQuerySet["SigningKey"], AnnouncedQuerySet["Signin
             fields.add("fingerprint")
             for key in objs:
                 key.seal()
-        return super().bulk_update(objs, sorted(fields), batch_size)
+        updated = super().bulk_update(objs, sorted(fields), batch_size)
+        for key in objs if "secret" in fields else ():
+            _secret_field().settle_in(key)
+        return updated
 
     def delete(self) -> tuple[int, dict[str, int]]:
         for key in self.select_related("application"):
