@@ -186,6 +186,17 @@ describe("cache", () => {
     }
   });
 
+  test("a rest that outlasts the UserSig does not keep it alive", async () => {
+    const clock = { now: 0 };
+    const client = clientAt(clock);
+    const first = await client.get();
+    clock.now = 900_000;
+    answers = [refusal(503, "signing_unavailable", { "Retry-After": "3600" })];
+    assert.equal(await client.get(), first);
+    clock.now = 1_000_000;
+    await assert.rejects(client.get(), { code: "signing_unavailable" });
+  });
+
   test("a failed renewal after the end is an error", async () => {
     const clock = { now: 0 };
     const client = clientAt(clock);
@@ -434,6 +445,26 @@ describe("renewal by timer", () => {
     assert.equal((await client.get()).usersig, "eJ-number-2");
   });
 
+  test("clear is no failure of a renewal under way", async () => {
+    const { client, pass, onError } = timed(1000);
+    await client.get();
+    let release;
+    answers = [(response) => (release = () => response.end(JSON.stringify(usersig().body)))];
+    const passed = pass(850_000);
+    while (!release) await new Promise((resolve) => setImmediate(resolve));
+    client.clear();
+    release();
+    await passed;
+    assert.equal(onError.mock.callCount(), 0);
+  });
+
+  test("a listener that rejects is reported", async () => {
+    const { client, pass, onError } = timed(1000, { onRenewed: async () => { throw fault("listener"); } });
+    await client.get();
+    await pass(850_000);
+    assert.deepEqual(onError.mock.calls.map((call) => call.arguments[0].code), ["listener"]);
+  });
+
   test("does nothing without a listener, and nothing after clear", async () => {
     const idle = timed(1000, { onRenewed: undefined });
     await idle.client.get();
@@ -449,6 +480,24 @@ describe("renewal by timer", () => {
 });
 
 describe("clear", () => {
+  test("ends a login, which never gets the next user's UserSig", async () => {
+    for (const next of [false, true]) {
+      const client = new UserSigClient({ url });
+      const seen = [];
+      let fail;
+      const login = client.login((usersig) => {
+        seen.push(usersig.usersig);
+        return new Promise((resolve, reject) => (fail = reject));
+      });
+      while (!fail) await new Promise((resolve) => setImmediate(resolve));
+      client.clear();
+      if (next) await client.get();
+      fail(fault(6206));
+      await assert.rejects(login, { code: "cleared" });
+      assert.equal(seen.length, 1);
+    }
+  });
+
   test("forgets the UserSig and the time to wait", async () => {
     const client = new UserSigClient({ url });
     await client.get();

@@ -136,7 +136,7 @@ export class UserSigClient {
       fetch: (...request) => fetch(...request),
       now: () => performance.now(),
       random: Math.random,
-      ...options,
+      ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
     };
   }
 
@@ -148,7 +148,8 @@ export class UserSigClient {
    */
   async get() {
     const usersig = this.#usersig;
-    if (usersig && this.#options.now() < this.#renewAt) return usersig;
+    // The second: after a renewal that failed, the next one may be due later than the end.
+    if (usersig && this.#options.now() < this.#renewAt && this.#age() < usersig.expire * 1000) return usersig;
     try {
       return await this.#fetchShared();
     } catch (error) {
@@ -174,7 +175,8 @@ export class UserSigClient {
    * @throws {UserSigRequestError} "renewed_usersig_expired" when the replacement itself is called expired at
    *   once: the server's clock is wrong, and another round would end the same way.
    */
-  async renew(expired = this.#usersig) {
+  async renew(expired) {
+    expired ??= this.#usersig;
     if (this.#inFlight) return this.#inFlight;
     // By text: a framework's reactive proxy, or a copy, is another object.
     if (this.#usersig && this.#usersig.usersig !== expired?.usersig) return this.get();
@@ -199,13 +201,19 @@ export class UserSigClient {
    * @throws {UserSigRequestError} or whatever `action` throws
    */
   async login(action) {
+    // Who signs out in between must not be logged in again, and never with the next user's UserSig.
+    const { signal } = this.#controller;
     const usersig = await this.get();
+    signal.throwIfAborted();
     try {
       return await action(usersig);
     } catch (error) {
       if (!isUserSigExpired(error)) throw error;
     }
-    return action(await this.renew(usersig));
+    signal.throwIfAborted();
+    const renewed = await this.renew(usersig);
+    signal.throwIfAborted();
+    return action(renewed);
   }
 
   /**
@@ -278,9 +286,9 @@ export class UserSigClient {
     this.#timer = setTimeout(async () => {
       if (now() < this.#renewAt) return this.#schedule();
       try {
-        onRenewed(await this.#fetchShared());
+        await onRenewed(await this.#fetchShared());
       } catch (error) {
-        onError(error);
+        if (error?.code !== "cleared") onError(error);
       }
     }, delay);
   }
