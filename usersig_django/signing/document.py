@@ -12,7 +12,8 @@ Document = dict[str, str | int]
 _SPACE = r"[ \t\n\r]*+"
 _STRING = r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+"'
 _MEMBER = rf"{_SPACE}{_STRING}{_SPACE}:{_SPACE}(?:{_STRING}|0|[1-9][0-9]{{0,15}}){_SPACE}"
-_is_flat_object = re.compile(rf"{_SPACE}\{{{_MEMBER}(?:,{_MEMBER})*+\}}{_SPACE}").fullmatch
+# Not possessive, as the parts are: up to Python 3.11.4 such a group keeps the comma of a member that failed.
+_is_flat_object = re.compile(rf"{_SPACE}\{{{_MEMBER}(?:,{_MEMBER})*\}}{_SPACE}").fullmatch
 
 
 def parse(text: str) -> Document:

@@ -12,7 +12,11 @@ _is_key_text = re.compile(r"[!-~]{32,256}").fullmatch
 # enough that one random key in a thousand million looks like it, and no more.
 _LENGTH = rb"(?:[\x00-\x7f]|\x81.|\x82..)"
 _INSIDE = rb"(?:\x06[\x03-\x0b][\x2a\x2b\x55\x60]|\xa0\x03\x02\x01)"
-_is_der = re.compile(rb"\x30" + _LENGTH + rb"(?:\x02\x01[\x00\x01]|\x30" + _LENGTH + _INSIDE + rb")", re.DOTALL).match
+# SEQUENCE { INTEGER of RSA's length: PKCS#1 public keys.
+_MODULUS = rb"\x30(?:\x48\x02\x41|\x81.\x02\x81.|\x82..\x02\x82..)\x00"
+_is_der = re.compile(
+    _MODULUS + rb"|\x30" + _LENGTH + rb"(?:\x02\x01[\x00\x01]|\x30" + _LENGTH + _INSIDE + rb")", re.DOTALL
+).match
 _SSH_NAME = rb"(?:sk-)?(?:ssh-|ecdsa-sha2-)"
 _is_openssh = re.compile(rb"openssh-key-v1|PuTTY-|(?:\x00\x00\x00.)?" + _SSH_NAME, re.DOTALL).match
 _is_pem_or_jwk = re.compile(rb'-----|"kty"').search
@@ -36,8 +40,9 @@ def _is_another_kind(data: bytes) -> bool:
 def _readings(text: bytes) -> list[bytes]:
     """The text as it stands, from hex, and from both alphabets of base64, where it is any."""
     readings = [text]
-    if re.fullmatch(rb"[0-9A-Fa-f]+", text):
-        readings.append(binascii.unhexlify(text[: len(text) // 2 * 2]))
+    digits = re.sub(rb"^0x|:", b"", text)
+    if re.fullmatch(rb"[0-9A-Fa-f]+", digits):
+        readings.append(binascii.unhexlify(digits[: len(digits) // 2 * 2]))
     if re.fullmatch(rb"[A-Za-z0-9+/_-]+=*", text):
         standard = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
         readings.append(binascii.a2b_base64(standard[: len(standard) // 4 * 4]))
