@@ -445,19 +445,6 @@ describe("renewal by timer", () => {
     assert.equal((await client.get()).usersig, "eJ-number-2");
   });
 
-  test("clear is no failure of a renewal under way", async () => {
-    const { client, pass, onError } = timed(1000);
-    await client.get();
-    let release;
-    answers = [(response) => (release = () => response.end(JSON.stringify(usersig().body)))];
-    const passed = pass(850_000);
-    while (!release) await new Promise((resolve) => setImmediate(resolve));
-    client.clear();
-    release();
-    await passed;
-    assert.equal(onError.mock.callCount(), 0);
-  });
-
   test("a listener that rejects is reported", async () => {
     const { client, pass, onError } = timed(1000, { onRenewed: async () => { throw fault("listener"); } });
     await client.get();
