@@ -12,7 +12,7 @@ from asgiref.sync import async_to_sync
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
-from django.db.models.signals import pre_save
+from django.db.models.signals import pre_delete, pre_save
 from rest_framework.authtoken.models import Token
 
 from tests.settings import TEST_SDKAPPID, TEST_SECRET_KEY, USERSIG
@@ -553,6 +553,20 @@ class TestDeactivation:
             assert len(tencent.calls) == 2
         finally:
             del apps.all_models["example_project"]["member"]
+            apps.clear_cache()
+
+    def test_deactivation__child_by_inheritance_is_deleted_as_its_parent(self, django_user_model):
+        class Customer(django_user_model):
+            class Meta:
+                app_label = "example_project"
+
+        try:
+            deactivation.connect()
+            assert pre_save.has_listeners(Customer)
+            assert not pre_delete.has_listeners(Customer)
+            assert pre_delete.has_listeners(django_user_model)
+        finally:
+            del apps.all_models["example_project"]["customer"]
             apps.clear_cache()
 
     @pytest.mark.parametrize("broken", [{"ENVIRONMENT": "Not a name"}, {"REVOKE_ON_DEACTIVATION": "yes"}], ids=repr)
